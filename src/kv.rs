@@ -7,9 +7,10 @@
 //! recurrent depth has one a layer and iteration, or fewer if iterations share (spec huginn §3.1). A position may
 //! lack a slot, because its token stopped iterating earlier; reading names the slots to try in turn.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use half::bf16;
+use smallvec::SmallVec;
 
 use crate::{DType, Result, error::check};
 
@@ -80,6 +81,8 @@ struct Slot {
     values: Store,
     /// By position within the segment.
     present: Vec<bool>,
+    /// Positions before this one are all present.
+    complete: usize,
 }
 
 /// Consecutive positions of a sequence.
@@ -96,6 +99,17 @@ impl Segment {
     fn new(layout: Layout, parent: Option<Arc<Segment>>) -> Self {
         let start = parent.as_ref().map_or(0, |p| p.start + p.len);
         Self { parent, start, len: 0, layout, slots: Vec::new() }
+    }
+
+    fn span<'a>(&'a self, slot: &'a Slot, positions: Range<usize>) -> Span<'a> {
+        Span {
+            keys: slot.keys.view(),
+            values: slot.values.view(),
+            width: self.layout.width,
+            offset: positions.start,
+            start: self.start + positions.start,
+            count: positions.len(),
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -166,6 +180,7 @@ impl Sequence {
             keys: Store::new(dtype),
             values: Store::new(dtype),
             present: Vec::new(),
+            complete: 0,
         });
         let capacity = if kept.present.is_empty() { len } else { len.next_multiple_of(8) } * width;
         for (offset, (key, value)) in rows.into_iter().enumerate() {
@@ -183,23 +198,31 @@ impl Sequence {
                 kept.present.resize(at + 1, false);
             }
             kept.present[at] = true;
+            while kept.present.get(kept.complete).copied().unwrap_or(false) {
+                kept.complete += 1;
+            }
         }
         Ok(())
     }
 
     /// What a query reads: for each position the first of `slots` that it has, neighbours with the same slot joined,
     /// positions that have none left out; in rising order.
-    pub fn spans(&self, slots: &[usize]) -> Vec<Span<'_>> {
-        let mut chain = vec![&self.own];
+    pub fn spans(&self, slots: &[usize]) -> Spans<'_> {
+        let mut chain: SmallVec<[&Segment; 4]> = SmallVec::from_slice(&[&self.own]);
         while let Some(parent) = chain[chain.len() - 1].parent.as_deref() {
             chain.push(parent);
         }
-        let mut spans: Vec<Span<'_>> = Vec::new();
+        let mut spans = Spans::new();
         for segment in chain.into_iter().rev() {
+            let slot_of = |slot: usize| segment.slots.get(slot).and_then(Option::as_ref);
             let has = |slot: usize, at: usize| {
-                let slot = segment.slots.get(slot).and_then(Option::as_ref)?;
-                slot.present.get(at).copied().unwrap_or(false).then_some(slot)
+                slot_of(slot).filter(|slot| slot.present.get(at).copied().unwrap_or(false))
             };
+            let first = slots.first().and_then(|&slot| slot_of(slot));
+            if let Some(slot) = first.filter(|slot| slot.complete == segment.len && segment.len > 0) {
+                spans.push(segment.span(slot, 0..segment.len));
+                continue;
+            }
             let mut open: Option<(usize, usize)> = None;
             for at in 0..=segment.len {
                 let found = (at < segment.len)
@@ -211,19 +234,22 @@ impl Sequence {
                 if let Some((slot, from)) = open.take()
                     && let Some(slot) = has(slot, from)
                 {
-                    spans.push(Span {
-                        keys: slot.keys.view(),
-                        values: slot.values.view(),
-                        width: segment.layout.width,
-                        offset: from,
-                        start: segment.start + from,
-                        count: at - from,
-                    });
+                    spans.push(segment.span(slot, from..at));
                 }
                 open = found.map(|slot| (slot, at));
             }
         }
         spans
+    }
+
+    /// The first position that has one of `slots`.
+    pub(crate) fn first(&self, slots: &[usize]) -> Option<usize> {
+        self.spans(slots).first().map(Span::start)
+    }
+
+    /// How keys and values are stored.
+    pub fn layout(&self) -> Layout {
+        self.own.layout
     }
 
     /// Bytes of the segment that is this sequence's alone.
@@ -255,6 +281,7 @@ pub struct Rows<'a> {
     data: &'a [f32],
     stride: usize,
     width: usize,
+    count: usize,
 }
 
 impl<'a> Rows<'a> {
@@ -262,6 +289,39 @@ impl<'a> Rows<'a> {
     #[inline(always)]
     pub fn row(&self, index: usize) -> &'a [f32] {
         &self.data[index * self.stride..index * self.stride + self.width]
+    }
+
+    /// Number of positions.
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Channels a position.
+    #[inline(always)]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// From the first channel of the first position on.
+    #[inline(always)]
+    pub(crate) fn data(&self) -> &'a [f32] {
+        self.data
+    }
+
+    /// Elements from one position to the next.
+    #[inline(always)]
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+}
+
+/// What a query reads, in rising order of positions.
+pub type Spans<'a> = SmallVec<[Span<'a>; 4]>;
+
+impl AsRef<Sequence> for Sequence {
+    fn as_ref(&self) -> &Sequence {
+        self
     }
 }
 
@@ -292,40 +352,62 @@ impl<'a> Span<'a> {
         self.width
     }
 
-    /// Channels `from .. from + width` of all positions' keys; `buffer` holds them if they need widening.
+    /// Channels `channels` of the keys of `positions`, counted from the span's first; `buffer` holds them if they need
+    /// widening, and has to have room for them.
     #[inline]
-    pub fn keys<'b>(&self, from: usize, width: usize, buffer: &'b mut Vec<f32>) -> Rows<'b>
+    pub fn keys<'b>(&self, positions: Range<usize>, channels: Range<usize>, buffer: &'b mut [f32]) -> Rows<'b>
     where
         'a: 'b,
     {
-        self.rows(self.keys, from, width, buffer)
+        self.rows(self.keys, positions, channels, buffer)
     }
 
     /// As [`Span::keys`], of the values.
     #[inline]
-    pub fn values<'b>(&self, from: usize, width: usize, buffer: &'b mut Vec<f32>) -> Rows<'b>
+    pub fn values<'b>(&self, positions: Range<usize>, channels: Range<usize>, buffer: &'b mut [f32]) -> Rows<'b>
     where
         'a: 'b,
     {
-        self.rows(self.values, from, width, buffer)
+        self.rows(self.values, positions, channels, buffer)
     }
 
-    #[inline]
-    fn rows<'b>(&self, view: View<'a>, from: usize, width: usize, buffer: &'b mut Vec<f32>) -> Rows<'b>
+    #[inline(always)]
+    fn rows<'b>(
+        &self,
+        view: View<'a>,
+        positions: Range<usize>,
+        channels: Range<usize>,
+        buffer: &'b mut [f32],
+    ) -> Rows<'b>
     where
         'a: 'b,
     {
-        let first = self.offset * self.width + from;
+        let (first, end) = (self.offset + positions.start, self.offset + positions.end);
+        let (width, count) = (channels.len(), positions.len());
         match view {
-            View::F32(data) => Rows { data: &data[first..], stride: self.width, width },
+            View::F32(data) => {
+                let data = &data[first * self.width + channels.start..end * self.width];
+                Rows { data, stride: self.width, width, count }
+            }
             View::Bf16(data) => {
-                buffer.clear();
-                for row in data[first..].chunks(self.width).take(self.count) {
-                    buffer.extend(row[..width].iter().map(|x| x.to_f32()));
+                let rows = data[first * self.width..end * self.width].chunks_exact(self.width);
+                for (out, row) in buffer.chunks_exact_mut(width).zip(rows) {
+                    // As bits: a conversion that minds NaN would not vectorise.
+                    let widened = row[channels.clone()].iter().map(|x| f32::from_bits(u32::from(x.to_bits()) << 16));
+                    out.iter_mut().zip(widened).for_each(|(out, x)| *out = x);
                 }
-                Rows { data: buffer, stride: width, width }
+                Rows { data: &buffer[..count * width], stride: width, width, count }
             }
         }
+    }
+
+    /// Whether both read the same memory.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let at = |view: View<'_>| match view {
+            View::F32(data) => data.as_ptr().addr(),
+            View::Bf16(data) => data.as_ptr().addr(),
+        };
+        at(self.keys) == at(other.keys) && (self.offset, self.start) == (other.offset, other.start)
     }
 
     /// The same span, cut so that it ends before absolute position `end`.
@@ -347,10 +429,10 @@ mod tests {
     }
 
     fn read(sequence: &Sequence, slots: &[usize]) -> Vec<(usize, f32)> {
-        let mut buffer = Vec::new();
+        let mut buffer = [0.0; 2];
         let spans = sequence.spans(slots);
         let rows = spans.iter().flat_map(|s| (0..s.count()).map(move |i| (s, i)));
-        rows.map(|(s, i)| (s.start() + i, s.keys(0, 2, &mut buffer).row(i)[0])).collect()
+        rows.map(|(s, i)| (s.start() + i, s.keys(i..i + 1, 0..2, &mut buffer).row(0)[0])).collect()
     }
 
     #[test]

@@ -10,20 +10,16 @@ pub(crate) const PANEL: usize = 32;
 
 /// A matrix `[k, n]` that maps a row of k channels to n: y = x·W.
 ///
-/// Columns lie in panels of 32, `[⌈n/32⌉][k][32]`, the last filled up with zeros: a product walks a panel with
-/// contiguous loads, and no width needs a special case.
+/// Columns lie in panels of 32, `[⌈n/32⌉][steps][32]` words of 32 bits, the last panel filled up with zeros: a
+/// product walks a panel with contiguous loads, and no width needs a special case. A word is one f32 element, or the
+/// bf16 elements of two neighbouring rows, the even one in the low half: the operand of a dot-product instruction.
 #[derive(Debug, Clone)]
 pub struct Weight {
     device: Device,
+    dtype: DType,
     k: usize,
     n: usize,
-    panels: Panels,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Panels {
-    F32(Vec<f32>),
-    Bf16(Vec<bf16>),
+    words: Vec<u32>,
 }
 
 impl Weight {
@@ -35,11 +31,17 @@ impl Weight {
         n: usize,
         element: impl Fn(usize, usize) -> f32 + Sync,
     ) -> Self {
-        let panels = match dtype {
-            DType::F32 => Panels::F32(pack(k, n, element)),
-            DType::Bf16 => Panels::Bf16(pack(k, n, |row, column| bf16::from_f32(element(row, column)))),
+        let words = match dtype {
+            DType::F32 => pack(k, n, |row, column| element(row, column).to_bits()),
+            DType::Bf16 => {
+                let half = |row, column| match row < k {
+                    true => u32::from(bf16::from_f32(element(row, column)).to_bits()),
+                    false => 0,
+                };
+                pack(k.div_ceil(2), n, |step, column| half(2 * step, column) | half(2 * step + 1, column) << 16)
+            }
         };
-        Self { device, k, n, panels }
+        Self { device, dtype, k, n, words }
     }
 
     /// The device that holds it.
@@ -59,43 +61,80 @@ impl Weight {
 
     /// How it is stored.
     pub fn dtype(&self) -> DType {
-        match self.panels {
-            Panels::F32(_) => DType::F32,
-            Panels::Bf16(_) => DType::Bf16,
-        }
+        self.dtype
     }
 
     /// Bytes it occupies.
     pub fn bytes(&self) -> usize {
-        self.k * self.n.div_ceil(PANEL) * PANEL * self.dtype().bytes()
+        4 * self.words.len()
     }
 
-    pub(crate) fn panels(&self) -> &Panels {
-        &self.panels
+    /// Words a column.
+    pub(crate) fn steps(&self) -> usize {
+        steps(self.dtype, self.k)
+    }
+
+    /// Number of panels.
+    pub(crate) fn panels(&self) -> usize {
+        self.n.div_ceil(PANEL)
+    }
+
+    /// One panel, `[steps][32]`.
+    pub(crate) fn panel(&self, index: usize) -> &[u32] {
+        let words = self.steps() * PANEL;
+        &self.words[index * words..(index + 1) * words]
     }
 
     /// Element (row, column).
     #[inline]
     pub(crate) fn get(&self, row: usize, column: usize) -> f32 {
-        let index = (column / PANEL * self.k + row) * PANEL + column % PANEL;
-        match &self.panels {
-            Panels::F32(data) => data[index],
-            Panels::Bf16(data) => data[index].to_f32(),
+        let word =
+            |step: usize| self.words[(column / PANEL * self.steps() + step) * PANEL + column % PANEL];
+        match self.dtype {
+            DType::F32 => f32::from_bits(word(row)),
+            DType::Bf16 => f32::from_bits(word(row / 2) >> (row % 2 * 16) << 16),
         }
     }
 }
 
-fn pack<T: Copy + Default + Send>(k: usize, n: usize, element: impl Fn(usize, usize) -> T + Sync) -> Vec<T> {
-    let mut data = vec![T::default(); n.div_ceil(PANEL) * k * PANEL];
-    if k > 0 {
-        data.par_chunks_mut(k * PANEL).enumerate().for_each(|(panel, rows)| {
+/// Words that hold k elements.
+pub(crate) fn steps(dtype: DType, k: usize) -> usize {
+    match dtype {
+        DType::F32 => k,
+        DType::Bf16 => k.div_ceil(2),
+    }
+}
+
+fn pack(steps: usize, n: usize, word: impl Fn(usize, usize) -> u32 + Sync) -> Vec<u32> {
+    let mut words = vec![0; n.div_ceil(PANEL) * steps * PANEL];
+    if steps > 0 {
+        words.par_chunks_mut(steps * PANEL).enumerate().for_each(|(panel, rows)| {
             let columns = PANEL.min(n - panel * PANEL);
-            for (row, lanes) in rows.chunks_mut(PANEL).enumerate() {
+            for (step, lanes) in rows.chunks_mut(PANEL).enumerate() {
                 for (lane, value) in lanes[..columns].iter_mut().enumerate() {
-                    *value = element(row, panel * PANEL + lane);
+                    *value = word(step, panel * PANEL + lane);
                 }
             }
         });
     }
-    data
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_come_back() {
+        for dtype in [DType::F32, DType::Bf16] {
+            for (k, n) in [(1, 1), (2, 32), (3, 33), (5, 64)] {
+                let weight = Weight::from_fn(Device::Cpu, dtype, k, n, |row, column| (row * n + column) as f32);
+                for row in 0..k {
+                    for column in 0..n {
+                        assert_eq!(weight.get(row, column), (row * n + column) as f32, "{dtype} [{k}, {n}]");
+                    }
+                }
+            }
+        }
+    }
 }

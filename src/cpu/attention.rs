@@ -1,125 +1,225 @@
 //! Causal attention of rows over the positions of their sequences, segment by segment.
+//!
+//! Neighbouring rows go through it together, so that what they share (a prompt's keys and values, for all of its
+//! trajectories) is read once for all of them.
+
+mod dots;
+
+use std::{array, ops::Range};
 
 use rayon::prelude::*;
+use smallvec::SmallVec;
 
-use super::{activation::exp, simd::widest};
+use super::{activation::exp, simd::widest, tile::Level};
 use crate::{
-    kv::{Rows, Span},
-    ops::attention::{Heads, Query},
+    kv::{Rows, Sequence, Span, Spans},
+    ops::attention::{Heads, MAX_DIM, Query},
 };
+
+/// Rows that go together at most.
+const ROWS: usize = 4;
+
+/// Tiles of rows a task at least, so that a task outweighs its start.
+const TILES: usize = 2;
+
+/// Scores of a tile of rows, on the stack for contexts of usual length.
+type Scores = SmallVec<[f32; ROWS * 1024]>;
+
+/// Keys or values that were stored in bf16, widened for one tile.
+const WIDENED: usize = 4 * MAX_DIM;
 
 /// out = softmax(q·kᵀ/√d)·v for each row and head; `q` holds a row's queries first, `stride` elements a row.
 ///
-/// A score is a [`dot`]. Maximum, weights and the weighted sum each run over positions in rising order, so the result
-/// does not depend on where one segment ends and the next begins.
-pub(crate) fn attention(
+/// A score is four interleaved chains of fused multiply-adds. Maximum, weights and the weighted sum each run over
+/// positions in rising order, so the result does not depend on where one segment ends and the next begins.
+pub(crate) fn attention<S: AsRef<Sequence> + Sync>(
     q: &[f32],
     stride: usize,
-    sequences: &[Vec<Span<'_>>],
+    sequences: &[S],
+    slots: &[usize],
     rows: &[Query],
     heads: Heads,
     out: &mut [f32],
 ) {
-    let tasks = out.par_chunks_mut(heads.query * heads.dim).zip(q.par_chunks(stride)).zip(rows);
-    tasks.with_min_len(4).for_each_init(Scratch::default, |scratch, ((out, q), query)| {
-        row(q, &sequences[query.sequence], query.visible, heads, scratch, out);
+    let tiles = out.par_chunks_mut(ROWS * heads.query * heads.dim).zip(q.par_chunks(ROWS * stride));
+    tiles.zip(rows.par_chunks(ROWS)).with_min_len(TILES).for_each(|((out, q), rows)| {
+        let spans = rows.iter().map(|row| sequences[row.sequence].as_ref().spans(slots));
+        let spans: SmallVec<[Spans<'_>; ROWS]> = spans.collect();
+        let tile = Tile { q, stride, spans: &spans, rows, heads };
+        match rows.len() {
+            1 => tile.run::<1>(out),
+            2 => tile.run::<2>(out),
+            3 => tile.run::<3>(out),
+            _ => tile.run::<ROWS>(out),
+        }
     });
 }
 
-#[derive(Default)]
-struct Scratch {
-    scores: Vec<f32>,
-    buffer: Vec<f32>,
+/// Up to [`ROWS`] neighbouring rows.
+struct Tile<'t, 's> {
+    q: &'t [f32],
+    stride: usize,
+    spans: &'t [Spans<'s>],
+    rows: &'t [Query],
+    heads: Heads,
+}
+
+/// Positions that some of a tile's rows read together.
+struct Piece<'a> {
+    /// All rows of the tile, or one.
+    rows: Range<usize>,
+    span: Span<'a>,
+    /// Counted from the span's first.
+    positions: Range<usize>,
+    /// How many positions the rows read before these.
+    base: usize,
+}
+
+impl<'s> Tile<'_, 's> {
+    fn run<const R: usize>(&self, out: &mut [f32]) {
+        let level = Level::best();
+        let Heads { query, kv, dim } = self.heads;
+        let pieces = self.pieces();
+        let mut seen = [0; R];
+        for piece in &pieces {
+            seen[piece.rows.clone()].fill(piece.base + piece.positions.len());
+        }
+        let stride = seen.into_iter().max().unwrap_or(0);
+        let mut scores = Scores::from_elem(0.0, R * stride);
+        let mut buffer = [0.0; WIDENED];
+        for head in 0..query {
+            let channels = head / (query / kv) * dim..(head / (query / kv) + 1) * dim;
+            let q: [&[f32]; R] = array::from_fn(|row| &self.q[row * self.stride + head * dim..][..dim]);
+            for (piece, positions, at) in chunks(&pieces, dim) {
+                let keys = piece.span.keys(positions, channels.clone(), &mut buffer);
+                let first = piece.rows.start;
+                let scores = &mut scores[first * stride + at..];
+                match piece.rows.len() {
+                    1 => dots::dots(level, [q[first]], &keys, scores, stride),
+                    _ => dots::dots(level, q, &keys, scores, stride),
+                }
+            }
+            let mut factors = [0.0; R];
+            for (row, factor) in factors.iter_mut().enumerate() {
+                soften(&mut scores[row * stride..row * stride + seen[row]], dim, factor);
+            }
+            for row in out.chunks_mut(query * dim) {
+                row[head * dim..(head + 1) * dim].fill(0.0);
+            }
+            for (piece, positions, at) in chunks(&pieces, dim) {
+                let values = piece.span.values(positions, channels.clone(), &mut buffer);
+                let first = piece.rows.start;
+                let (weights, out) = (&scores[first * stride + at..], &mut out[first * query * dim + head * dim..]);
+                match piece.rows.len() {
+                    1 => add_weighted::<1>(weights, stride, &values, out, query * dim),
+                    _ => add_weighted::<R>(weights, stride, &values, out, query * dim),
+                }
+            }
+            for (row, factor) in out.chunks_mut(query * dim).zip(factors) {
+                row[head * dim..(head + 1) * dim].iter_mut().for_each(|out| *out *= factor);
+            }
+        }
+    }
+
+    /// What the rows read, in an order that is rising for each of them.
+    fn pieces(&self) -> SmallVec<[Piece<'s>; 16]> {
+        let views: SmallVec<[Spans<'s>; ROWS]> = self.rows.iter().zip(self.spans).map(visible).collect();
+        let mut bases = [0; ROWS];
+        let mut pieces = SmallVec::new();
+        let longest = views.iter().map(|view| view.len()).max().unwrap_or(0);
+        let mut together = true;
+        for index in 0..longest {
+            let first = views[0].get(index).copied();
+            together &= views.iter().all(|view| view.get(index).zip(first).is_some_and(|(a, b)| a.same(&b)));
+            let counts = views.iter().map(|view| view.get(index).map_or(0, Span::count));
+            let common = if together { counts.clone().min().unwrap_or(0) } else { 0 };
+            if let Some(span) = first.filter(|_| common > 0) {
+                pieces.push(Piece { rows: 0..views.len(), span, positions: 0..common, base: bases[0] });
+            }
+            for (row, (view, count)) in views.iter().zip(counts).enumerate() {
+                if let Some(&span) = view.get(index).filter(|_| count > common) {
+                    let base = bases[row] + common;
+                    pieces.push(Piece { rows: row..row + 1, span, positions: common..count, base });
+                }
+                bases[row] += count;
+            }
+        }
+        pieces
+    }
+}
+
+/// The spans' positions that `query` sees.
+fn visible<'s>((query, spans): (&Query, &Spans<'s>)) -> Spans<'s> {
+    let seen = spans.iter().take_while(|span| span.start() < query.visible);
+    seen.map(|span| span.until(query.visible)).collect()
+}
+
+/// The pieces' positions, as many at a time as fit the buffer of widened ones, and how many were read before them.
+fn chunks<'p, 's>(
+    pieces: &'p [Piece<'s>],
+    dim: usize,
+) -> impl Iterator<Item = (&'p Piece<'s>, Range<usize>, usize)> {
+    pieces.iter().flat_map(move |piece| {
+        let Range { start, end } = piece.positions;
+        let starts = (start..end).step_by(WIDENED / dim);
+        starts.map(move |at| (piece, at..(at + WIDENED / dim).min(end), piece.base + at - start))
+    })
 }
 
 widest! {
-    /// One row, over the positions before `end`.
-    fn row(q: &[f32], spans: &[Span<'_>], end: usize, heads: Heads, scratch: &mut Scratch, out: &mut [f32]) {
-        let (group, dim) = (heads.query / heads.kv, heads.dim);
+    /// scores ← exp(scores/√d − maximum) and their inverse sum, by rising position.
+    fn soften(scores: &mut [f32], dim: usize, factor: &mut f32) {
         let scale = 1.0 / (dim as f32).sqrt();
-        let Scratch { scores, buffer } = scratch;
-        for (head, (q, out)) in q.chunks(dim).zip(out.chunks_mut(dim)).enumerate() {
-            let offset = head / group * dim;
-            scores.clear();
-            for span in visible(spans, end) {
-                let keys = span.keys(offset, dim, buffer);
-                let blocks = span.count() / BLOCK;
-                for block in 0..blocks {
-                    let dots = dots::<BLOCK>(q, &keys, block * BLOCK);
-                    scores.extend(dots.map(|dot| dot * scale));
-                }
-                for i in blocks * BLOCK..span.count() {
-                    let [dot] = dots(q, &keys, i);
-                    scores.push(dot * scale);
-                }
-            }
-            let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            scores.iter_mut().for_each(|score| *score = exp(*score - max));
-            let total: f32 = scores.iter().fold(0.0, |sum, weight| sum + weight);
-            out.fill(0.0);
-            let mut weights = &scores[..];
-            for span in visible(spans, end) {
-                let values = span.values(offset, dim, buffer);
-                let (these, rest) = weights.split_at(span.count());
-                add_weighted(these, &values, out);
-                weights = rest;
-            }
-            let inverse = 1.0 / total;
-            out.iter_mut().for_each(|out| *out *= inverse);
-        }
-    }
-}
-
-/// Positions that are scored side by side, so that their sums overlap.
-const BLOCK: usize = 8;
-
-/// q·k of `N` positions from `first` on: each Σ x·y in four interleaved chains of fused multiply-adds, then
-/// (0 + 2) + (1 + 3): shorter chains than one, and the order of the published implementations' matrix product where
-/// a prompt is scored on a CPU.
-#[inline(always)]
-fn dots<const N: usize>(q: &[f32], keys: &Rows<'_>, first: usize) -> [f32; N] {
-    let keys: [&[f32]; N] = std::array::from_fn(|i| keys.row(first + i));
-    let mut lanes = [[0.0f32; 4]; N];
-    let whole = q.len() / 4 * 4;
-    for at in (0..whole).step_by(4) {
-        for (lanes, key) in lanes.iter_mut().zip(keys) {
-            for (lane, sum) in lanes.iter_mut().enumerate() {
-                *sum = q[at + lane].mul_add(key[at + lane], *sum);
+        let mut max = [f32::NEG_INFINITY; 16];
+        let (whole, rest) = scores.as_chunks_mut::<16>();
+        for chunk in whole {
+            for (score, max) in chunk.iter_mut().zip(&mut max) {
+                *score *= scale;
+                *max = if *score > *max { *score } else { *max };
             }
         }
-    }
-    for at in whole..q.len() {
-        for (lanes, key) in lanes.iter_mut().zip(keys) {
-            lanes[at - whole] = q[at].mul_add(key[at], lanes[at - whole]);
+        for (score, max) in rest.iter_mut().zip(&mut max) {
+            *score *= scale;
+            *max = if *score > *max { *score } else { *max };
         }
+        let max = max.into_iter().fold(f32::NEG_INFINITY, f32::max);
+        scores.iter_mut().for_each(|score| *score = exp(*score - max));
+        *factor = 1.0 / scores.iter().fold(0.0, |sum, weight| sum + weight);
     }
-    lanes.map(|lanes| (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]))
 }
 
 /// Channels that are summed side by side in registers.
 const CHANNELS: usize = 32;
 
-/// out += Σ weight·value, one chain of fused multiply-adds a channel, by rising position.
-#[inline(always)]
-fn add_weighted(weights: &[f32], values: &Rows<'_>, out: &mut [f32]) {
-    let (whole, rest) = out.as_chunks_mut::<CHANNELS>();
-    for (chunk, out) in whole.iter_mut().enumerate() {
-        let mut sums = *out;
-        for (i, &weight) in weights.iter().enumerate() {
-            let value = &values.row(i)[chunk * CHANNELS..(chunk + 1) * CHANNELS];
-            sums.iter_mut().zip(value).for_each(|(sum, &v)| *sum = weight.mul_add(v, *sum));
+widest! {
+    /// out[r] += Σ weight[r]·value, one chain of fused multiply-adds a channel, by rising position; rows of weights and
+    /// of `out` are `stride` and `width` apart.
+    fn add_weighted<const R: usize>(weights: &[f32], stride: usize, values: &Rows<'_>, out: &mut [f32], width: usize) {
+        let (values, step, count, dim) = (values.data(), values.stride(), values.count(), values.width());
+        let weights: [&[f32]; R] = array::from_fn(|row| &weights[row * stride..row * stride + count]);
+        let whole = dim / CHANNELS * CHANNELS;
+        for from in (0..whole).step_by(CHANNELS) {
+            let mut sums = [[0.0; CHANNELS]; R];
+            for (row, sums) in sums.iter_mut().enumerate() {
+                sums.copy_from_slice(&out[row * width + from..][..CHANNELS]);
+            }
+            for i in 0..count {
+                let value = &values[i * step + from..][..CHANNELS];
+                for (weights, sums) in weights.iter().zip(&mut sums) {
+                    let weight = weights[i];
+                    sums.iter_mut().zip(value).for_each(|(sum, &value)| *sum = weight.mul_add(value, *sum));
+                }
+            }
+            for (row, sums) in sums.iter().enumerate() {
+                out[row * width + from..][..CHANNELS].copy_from_slice(sums);
+            }
         }
-        *out = sums;
+        for i in 0..count {
+            let value = &values[i * step + whole..i * step + dim];
+            for (row, weights) in weights.iter().enumerate() {
+                let out = &mut out[row * width + whole..row * width + dim];
+                out.iter_mut().zip(value).for_each(|(sum, &value)| *sum = weights[i].mul_add(value, *sum));
+            }
+        }
     }
-    let done = whole.len() * CHANNELS;
-    for (i, &weight) in weights.iter().enumerate() {
-        let value = &values.row(i)[done..];
-        rest.iter_mut().zip(value).for_each(|(sum, &v)| *sum = weight.mul_add(v, *sum));
-    }
-}
-
-/// The spans' first positions up to absolute position `end`.
-#[inline(always)]
-fn visible<'a>(spans: &'a [Span<'a>], end: usize) -> impl Iterator<Item = Span<'a>> {
-    spans.iter().map_while(move |span| (span.start() < end).then(|| span.until(end)))
 }

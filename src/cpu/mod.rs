@@ -1,9 +1,11 @@
 //! The native device: rayon over rows and panels, SIMD chosen at run time, the same bits at every level.
 
 pub(crate) mod activation;
+pub(crate) mod arg_max;
 pub(crate) mod attention;
 pub(crate) mod embedding;
 pub(crate) mod gemm;
+pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod perturb;
 pub(crate) mod rope;

@@ -1,27 +1,38 @@
 //! Plain loops, compiled for the instruction set that is there.
 
-/// Defines a function whose body is compiled twice on x86-64: for AVX2 with FMA, and for the baseline. A call takes the
-/// first where the processor has it. The body uses plain operations and explicit fused multiply-adds, which round the
-/// same in both, so that the bits do not depend on which one ran.
+/// Defines a function whose body is compiled three times on x86-64: for AVX-512, for AVX2 with FMA, and for the baseline.
+/// A call takes the first that the processor has. The body uses plain operations and explicit fused multiply-adds, which
+/// round the same in all, so that the bits do not depend on which one ran.
 macro_rules! widest {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<const $n:ident: usize>)? ($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
-        $vis fn $name($($arg: $type),*) {
+        $vis fn $name $(<const $n: usize>)? ($($arg: $type),*) {
             #[inline(always)]
-            fn plain($($arg: $type),*) $body
+            fn plain $(<const $n: usize>)? ($($arg: $type),*) $body
 
             #[cfg(target_arch = "x86_64")]
             {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+                fn avx512 $(<const $n: usize>)? ($($arg: $type),*) {
+                    plain $(::<$n>)? ($($arg),*);
+                }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $type),*) {
-                    plain($($arg),*);
+                fn avx2 $(<const $n: usize>)? ($($arg: $type),*) {
+                    plain $(::<$n>)? ($($arg),*);
+                }
+                if is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                {
+                    // SAFETY: the processor was just seen to have these, and so AVX-512F.
+                    return unsafe { avx512 $(::<$n>)? ($($arg),*) };
                 }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                     // SAFETY: the processor was just seen to have both.
-                    return unsafe { avx2($($arg),*) };
+                    return unsafe { avx2 $(::<$n>)? ($($arg),*) };
                 }
             }
-            plain($($arg),*);
+            plain $(::<$n>)? ($($arg),*);
         }
     };
 }

@@ -1,28 +1,29 @@
 //! The innermost product: up to [`ROWS`] rows of x times one panel of 32 columns.
 //!
-//! Every output element is one chain of fused multiply-adds over k in rising order, starting from zero. The chain
-//! is the same whatever the instruction set, the number of rows or the thread, hence so are the bits.
+//! Every output element is one chain of fused multiply-adds over k: in rising order for f32; for bf16 by pairs, the
+//! odd element of a pair first, which is what the dot-product instruction of AVX512-BF16 evaluates. The chain is the
+//! same whatever the instruction set, the number of rows or the thread, hence so are the bits; the instruction alone
+//! takes values below the smallest normal number for zero.
 
-use half::bf16;
-
-use crate::weight::PANEL;
+use crate::{DType, weight::PANEL};
 
 /// Rows a tile at most: 12 × 2 AVX-512 accumulators leave 8 registers for the panel and the broadcasts.
 pub(crate) const ROWS: usize = 12;
 
+/// Words of a row that are multiplied at a time: the rows of a tile then stay in the first-level cache.
+pub(crate) const STEPS: usize = 256;
+
+/// Words from one row to the next: no two rows begin in the same set of the cache.
+const STRIDE: usize = STEPS + 16;
+
 /// One tile's results, `[rows][32]`.
 pub(crate) type Sums = [[f32; PANEL]; ROWS];
-
-/// One panel `[k][32]` as it is stored.
-#[derive(Clone, Copy)]
-pub(crate) enum Panel<'a> {
-    F32(&'a [f32]),
-    Bf16(&'a [bf16]),
-}
 
 /// Instruction sets a tile is written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -34,6 +35,9 @@ impl Level {
     /// All that this processor runs, the best first.
     pub(crate) fn available() -> impl Iterator<Item = Level> {
         [
+            #[cfg(target_arch = "x86_64")]
+            (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16"))
+                .then_some(Level::Avx512Bf16),
             #[cfg(target_arch = "x86_64")]
             is_x86_feature_detected!("avx512f").then_some(Level::Avx512),
             #[cfg(target_arch = "x86_64")]
@@ -49,191 +53,122 @@ impl Level {
     }
 }
 
-/// sums[i] = x[i]·panel for the `rows` rows of `x`, which holds `rows · k` elements.
-pub(crate) fn tile(level: Level, x: &[f32], k: usize, panel: Panel<'_>, rows: usize, sums: &mut Sums) {
-    let stored = match panel {
-        Panel::F32(data) => data.len(),
-        Panel::Bf16(data) => data.len(),
-    };
-    assert!((1..=ROWS).contains(&rows) && x.len() == rows * k && stored == k * PANEL);
+/// Some channels of a tile's rows, in the words that a weight has: f32 elements, or pairs of bf16.
+pub(crate) struct Rows {
+    words: [u32; ROWS * STRIDE],
+    rows: usize,
+    steps: usize,
+    dtype: DType,
+}
+
+impl Rows {
+    pub(crate) fn new(dtype: DType) -> Self {
+        Self { words: [0; ROWS * STRIDE], rows: 0, steps: 0, dtype }
+    }
+
+    /// Takes steps `from` to `from + STEPS` of the rows of `x`, `k` channels each, at most [`ROWS`].
+    pub(crate) fn fill(&mut self, level: Level, x: &[f32], k: usize, from: usize) {
+        let channels = match self.dtype {
+            DType::F32 => from..(from + STEPS).min(k),
+            DType::Bf16 => 2 * from..(2 * (from + STEPS)).min(k),
+        };
+        self.rows = x.len() / k;
+        self.steps = crate::weight::steps(self.dtype, channels.len());
+        for (x, words) in x.chunks_exact(k).zip(self.words.chunks_exact_mut(STRIDE)) {
+            let x = &x[channels.clone()];
+            match (self.dtype, level) {
+                (DType::F32, _) => x.iter().zip(words).for_each(|(x, word)| *word = x.to_bits()),
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: `available` saw AVX-512 with bf16.
+                (DType::Bf16, Level::Avx512Bf16) => unsafe { x86::pairs(x, words) },
+                (DType::Bf16, _) => pairs(x, words),
+            }
+        }
+    }
+}
+
+/// Rounds neighbouring channels to bf16, two a word; a last one alone is paired with zero.
+fn pairs(x: &[f32], words: &mut [u32]) {
+    let half = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
+    for (pair, word) in x.chunks(2).zip(words) {
+        *word = half(pair[0]) | pair.get(1).map_or(0, |&odd| half(odd) << 16);
+    }
+}
+
+/// sums[i] = x[i]·panel where `first`, else sums[i] + x[i]·panel; the panel holds the steps of `x`.
+pub(crate) fn tile(level: Level, x: &Rows, panel: &[u32], first: bool, sums: &mut Sums) {
+    assert!(x.rows <= ROWS && x.steps <= STEPS && panel.len() == x.steps * PANEL);
+    if first {
+        sums[..x.rows].fill([0.0; PANEL]);
+    }
     match level {
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `available` saw AVX-512F; the lengths were checked above.
-        Level::Avx512 => unsafe { x86::avx512(x, k, panel, rows, sums) },
+        // SAFETY: `available` saw the instruction set; the lengths were checked above.
+        Level::Avx512Bf16 => unsafe { x86::avx512_bf16(x, panel, sums) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `available` saw AVX2 and FMA; the lengths were checked above.
-        Level::Avx2 => unsafe { x86::avx2(x, k, panel, rows, sums) },
-        Level::Portable => portable(x, k, panel, rows, sums),
+        // SAFETY: as above.
+        Level::Avx512 => unsafe { x86::avx512(x, panel, sums) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Level::Avx2 => unsafe { x86::avx2(x, panel, sums) },
+        Level::Portable => portable(x, panel, sums),
     }
 }
 
-fn portable(x: &[f32], k: usize, panel: Panel<'_>, rows: usize, sums: &mut Sums) {
-    for (row, sum) in sums[..rows].iter_mut().enumerate() {
-        *sum = [0.0; PANEL];
-        for (i, &factor) in x[row * k..(row + 1) * k].iter().enumerate() {
-            for (lane, out) in sum.iter_mut().enumerate() {
-                let weight = match panel {
-                    Panel::F32(data) => data[i * PANEL + lane],
-                    Panel::Bf16(data) => data[i * PANEL + lane].to_f32(),
-                };
-                *out = factor.mul_add(weight, *out);
-            }
-        }
-    }
+/// The bf16 in the upper and in the lower half of a word: the order in which they enter a chain.
+fn halves(word: u32) -> [f32; 2] {
+    [word & 0xFFFF_0000, word << 16].map(f32::from_bits)
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use std::arch::x86_64::*;
-
-    use super::{Panel, Sums};
-    use crate::weight::PANEL;
-
-    /// Calls `$kernel::<rows, BF16>` for a number of rows known only at run time.
-    macro_rules! by_rows {
-        ($kernel:ident, $bf16:literal, $rows:expr, $args:tt, [$($n:literal)*]) => {
-            match $rows { $($n => $kernel::<$n, $bf16> $args,)* _ => {} }
-        };
-    }
-
-    #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512(x: &[f32], k: usize, panel: Panel<'_>, rows: usize, sums: &mut Sums) {
-        let x = x.as_ptr();
-        // SAFETY: the caller checked that x holds rows·k elements and the panel k·32.
-        unsafe {
-            match panel {
-                Panel::F32(w) => {
-                    by_rows!(rows512, false, rows, (x, k, w.as_ptr().cast(), sums), [1 2 3 4 5 6 7 8 9 10 11 12])
-                }
-                Panel::Bf16(w) => {
-                    by_rows!(rows512, true, rows, (x, k, w.as_ptr().cast(), sums), [1 2 3 4 5 6 7 8 9 10 11 12])
-                }
-            }
-        }
-    }
-
-    /// `R` rows at once, two registers of 16 columns each.
-    ///
-    /// # Safety
-    /// `x` points to R·k floats, `w` to k·32 floats or bf16 values.
-    #[target_feature(enable = "avx512f")]
-    unsafe fn rows512<const R: usize, const BF16: bool>(
-        x: *const f32,
-        k: usize,
-        w: *const u8,
-        sums: &mut Sums,
-    ) {
-        // SAFETY: i < k and row < R keep every address inside what the caller promised.
-        unsafe {
-            let load = |offset: usize| {
-                if BF16 {
-                    let half = _mm256_loadu_si256(w.cast::<u16>().add(offset).cast());
-                    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)))
-                } else {
-                    _mm512_loadu_ps(w.cast::<f32>().add(offset))
-                }
-            };
-            let mut acc = [[_mm512_setzero_ps(); 2]; R];
-            for i in 0..k {
-                let (w0, w1) = (load(i * PANEL), load(i * PANEL + 16));
-                for (row, [a0, a1]) in acc.iter_mut().enumerate() {
-                    let factor = _mm512_set1_ps(*x.add(row * k + i));
-                    *a0 = _mm512_fmadd_ps(factor, w0, *a0);
-                    *a1 = _mm512_fmadd_ps(factor, w1, *a1);
-                }
-            }
-            for (sum, [a0, a1]) in sums.iter_mut().zip(acc) {
-                _mm512_storeu_ps(sum.as_mut_ptr(), a0);
-                _mm512_storeu_ps(sum.as_mut_ptr().add(16), a1);
-            }
-        }
-    }
-
-    /// Six rows of 16 columns fill the sixteen registers of AVX2: a tile is walked in two halves of each.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2(x: &[f32], k: usize, panel: Panel<'_>, rows: usize, sums: &mut Sums) {
-        for first in (0..rows).step_by(6) {
-            let some = (rows - first).min(6);
-            for half in [0, 16] {
-                // SAFETY: the caller checked that x holds rows·k elements and the panel k·32; first + some ≤ rows.
-                unsafe {
-                    let x = x.as_ptr().add(first * k);
-                    let sums = &mut sums[first..];
-                    match panel {
-                        Panel::F32(w) => {
-                            by_rows!(rows256, false, some, (x, k, w.as_ptr().cast(), half, sums), [1 2 3 4 5 6])
-                        }
-                        Panel::Bf16(w) => {
-                            by_rows!(rows256, true, some, (x, k, w.as_ptr().cast(), half, sums), [1 2 3 4 5 6])
+fn portable(x: &Rows, panel: &[u32], sums: &mut Sums) {
+    for (x_row, sum) in x.words.chunks_exact(STRIDE).zip(&mut sums[..x.rows]) {
+        for (&x_word, weights) in x_row[..x.steps].iter().zip(panel.chunks_exact(PANEL)) {
+            for (sum, &weight) in sum.iter_mut().zip(weights) {
+                match x.dtype {
+                    DType::F32 => *sum = f32::from_bits(x_word).mul_add(f32::from_bits(weight), *sum),
+                    DType::Bf16 => {
+                        for (x, w) in halves(x_word).into_iter().zip(halves(weight)) {
+                            *sum = x.mul_add(w, *sum);
                         }
                     }
                 }
             }
         }
     }
-
-    /// `R` rows at once, columns `half` to `half` + 15.
-    ///
-    /// # Safety
-    /// As [`rows512`]; `half` is 0 or 16 and `sums` holds R rows.
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn rows256<const R: usize, const BF16: bool>(
-        x: *const f32,
-        k: usize,
-        w: *const u8,
-        half: usize,
-        sums: &mut [[f32; PANEL]],
-    ) {
-        // SAFETY: i < k and row < R keep every address inside what the caller promised.
-        unsafe {
-            let load = |offset: usize| {
-                if BF16 {
-                    let half = _mm_loadu_si128(w.cast::<u16>().add(offset).cast());
-                    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(half)))
-                } else {
-                    _mm256_loadu_ps(w.cast::<f32>().add(offset))
-                }
-            };
-            let mut acc = [[_mm256_setzero_ps(); 2]; R];
-            for i in 0..k {
-                let (w0, w1) = (load(i * PANEL + half), load(i * PANEL + half + 8));
-                for (row, [a0, a1]) in acc.iter_mut().enumerate() {
-                    let factor = _mm256_set1_ps(*x.add(row * k + i));
-                    *a0 = _mm256_fmadd_ps(factor, w0, *a0);
-                    *a1 = _mm256_fmadd_ps(factor, w1, *a1);
-                }
-            }
-            for (sum, [a0, a1]) in sums.iter_mut().zip(acc) {
-                _mm256_storeu_ps(sum.as_mut_ptr().add(half), a0);
-                _mm256_storeu_ps(sum.as_mut_ptr().add(half + 8), a1);
-            }
-        }
-    }
 }
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Every level, number of rows and storage gives the bits of the portable chain; k = 0 is an empty sum.
+    /// Every level and number of rows gives the bits of the portable chain, whole or in two parts.
     #[test]
     fn all_levels_agree_bit_for_bit() {
-        for k in [0, 1, 7, 130] {
-            let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0;
-            let w: Vec<f32> = (0..k * PANEL).map(|i| value(i + 5) * 1.37).collect();
-            let half: Vec<bf16> = w.iter().map(|&w| bf16::from_f32(w)).collect();
-            for rows in 1..=ROWS {
-                let x: Vec<f32> = (0..rows * k).map(value).collect();
-                for panel in [Panel::F32(&w), Panel::Bf16(&half)] {
-                    let mut expected = [[f32::NAN; PANEL]; ROWS];
-                    portable(&x, k, panel, rows, &mut expected);
-                    for level in Level::available() {
+        let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0;
+        for dtype in [DType::F32, DType::Bf16] {
+            for k in [1, 7, 130, STEPS] {
+                let steps = crate::weight::steps(dtype, k);
+                let weight = crate::Weight::from_fn(crate::Device::Cpu, dtype, k, PANEL, |row, column| {
+                    1.37 * value(row * PANEL + column + 5)
+                });
+                for rows in 1..=ROWS {
+                    let x: Vec<f32> = (0..rows * k).map(value).collect();
+                    let run = |level| {
+                        let mut tiles = Rows::new(dtype);
                         let mut sums = [[f32::NAN; PANEL]; ROWS];
-                        tile(level, &x, k, panel, rows, &mut sums);
-                        let bits = |s: &Sums| {
-                            s[..rows].as_flattened().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
-                        };
-                        assert_eq!(bits(&sums), bits(&expected), "{level:?} k {k} rows {rows}");
+                        tiles.fill(level, &x, k, 0);
+                        tile(level, &tiles, weight.panel(0), true, &mut sums);
+                        let once = sums;
+                        tile(level, &tiles, weight.panel(0), false, &mut sums);
+                        assert!(sums[rows..].as_flattened().iter().all(|sum| sum.is_nan()), "rows beyond");
+                        [once, sums].map(|sums| sums[..rows].as_flattened().iter().map(|x| x.to_bits()).collect())
+                    };
+                    let expected: [Vec<u32>; 2] = run(Level::Portable);
+                    for level in Level::available() {
+                        assert_eq!(run(level), expected, "{dtype} {level:?} k {k} rows {rows} steps {steps}");
                     }
                 }
             }

@@ -6,28 +6,30 @@
 use super::{linear, linear::Epilogue, perturb};
 use crate::{Perturb, Result, Tensor, Weight, error::check};
 
-/// W_s·perturb(s) + `injected`, all `[rows, h]`.
+/// out = W_s·perturb(s) + `injected`, all `[rows, h]`; the state stays perturbed.
 ///
 /// # Errors
 /// Widths or numbers of rows that do not fit; a perturbation of another number of rows.
 pub fn adapter(
-    mut state: Tensor,
+    state: &mut Tensor,
     weight: &Weight,
     injected: &Tensor,
     perturbation: Perturb<'_>,
-) -> Result<Tensor> {
+    out: &mut Tensor,
+) -> Result<()> {
     let fits = (state.width(), state.rows(), weight.n()) == (weight.k(), injected.rows(), injected.width());
     check("adapter", fits, || {
         let of = |x: &Tensor| format!("[{}, {}]", x.rows(), x.width());
         format!(
             "state {} and injected {} for a weight [{}, {}]",
-            of(&state),
+            of(state),
             of(injected),
             weight.k(),
             weight.n()
         )
     })?;
-    perturb::perturb(&mut state, perturbation)?;
-    let epilogue = Epilogue::Residual { residual: injected.clone(), perturb: Perturb::None };
-    linear::linear(&state, weight, None, epilogue)
+    perturb::perturb(state, perturbation)?;
+    out.reshape(injected.rows(), injected.width());
+    out.data_mut().copy_from_slice(injected.data());
+    linear::linear(state, weight, None, Epilogue::Residual(Perturb::None), out)
 }

@@ -1,6 +1,9 @@
 //! Causal attention over shared and private segments in one softmax.
 
-use crate::{Device, Result, Tensor, cpu, error::check, kv::Span};
+use crate::{Device, Result, Tensor, cpu, error::check, kv::Sequence};
+
+/// Channels of a head at most.
+pub const MAX_DIM: usize = 1024;
 
 /// Heads of an attention layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,31 +32,53 @@ pub struct Query {
     pub visible: usize,
 }
 
-/// softmax(q·kᵀ/√d)·v: `qkv` holds the queries first, `[rows, fused width]`; the result is `[rows, query · dim]`.
+/// out = softmax(q·kᵀ/√d)·v: `qkv` holds the queries first, `[rows, fused width]`; `out` is `[rows, query · dim]`. Of each
+/// position a row reads the first of `slots` that the position has.
 ///
 /// # Errors
-/// Widths that do not fit; heads that do not divide; a row that sees no position.
-pub fn attention(qkv: &Tensor, heads: Heads, sequences: &[Vec<Span<'_>>], rows: &[Query]) -> Result<Tensor> {
+/// Widths that do not fit; heads that do not divide or are wider than [`MAX_DIM`]; a row that sees no position.
+pub fn attention<S: AsRef<Sequence> + Sync>(
+    qkv: &Tensor,
+    heads: Heads,
+    sequences: &[S],
+    slots: &[usize],
+    rows: &[Query],
+    out: &mut Tensor,
+) -> Result<()> {
     check("attention", qkv.width() == heads.fused_width() && qkv.rows() == rows.len(), || {
         format!("[{}, {}] for {} queries of {heads:?}", qkv.rows(), qkv.width(), rows.len())
     })?;
-    let divides = heads.kv > 0 && heads.query > 0 && heads.query.is_multiple_of(heads.kv) && heads.dim > 0;
-    check("attention", divides, || format!("{heads:?}"))?;
-    for span in sequences.iter().flatten() {
-        check("attention", span.width() == heads.kv * heads.dim, || {
-            format!("a cache of {} channels for {heads:?}", span.width())
+    let divides = heads.kv > 0 && heads.query > 0 && heads.query.is_multiple_of(heads.kv);
+    check("attention", divides && (1..=MAX_DIM).contains(&heads.dim), || format!("{heads:?}"))?;
+    for sequence in sequences {
+        let width = sequence.as_ref().layout().width;
+        check("attention", width == heads.kv * heads.dim, || {
+            format!("a cache of {width} channels for {heads:?}")
         })?;
     }
+    let (mut last, mut first) = (None, None);
     for (row, query) in rows.iter().enumerate() {
-        let spans = sequences.get(query.sequence).map_or(&[][..], Vec::as_slice);
-        let sees = spans.first().is_some_and(|span| span.start() < query.visible);
-        check("attention", sees, || format!("row {row} sees no position"))?;
+        if last.replace(query.sequence) != Some(query.sequence) {
+            let sequence = sequences.get(query.sequence).map(AsRef::as_ref);
+            first = sequence.and_then(|sequence| sequence.first(slots));
+        }
+        check("attention", first.is_some_and(|first| first < query.visible), || {
+            format!("row {row} sees no position")
+        })?;
     }
-    let mut out = Tensor::zeros(qkv.device(), qkv.rows(), heads.query * heads.dim);
+    out.reshape(qkv.rows(), heads.query * heads.dim);
     match qkv.device() {
         Device::Cpu => {
-            cpu::attention::attention(qkv.data(), qkv.width(), sequences, rows, heads, out.data_mut());
+            cpu::attention::attention(
+                qkv.data(),
+                qkv.width(),
+                sequences,
+                slots,
+                rows,
+                heads,
+                out.data_mut(),
+            );
         }
     }
-    Ok(out)
+    Ok(())
 }

@@ -2,18 +2,18 @@
 
 use crate::{Device, Result, Tensor, cpu, error::check};
 
-/// (x − mean)/√(var + ε)·w + b over the channels of each row.
+/// out = (x − mean)/√(var + ε)·w + b over the channels of each row.
 ///
 /// # Errors
 /// Widths that do not fit.
-pub fn layer_norm(x: &Tensor, weight: &[f32], bias: &[f32], eps: f32) -> Result<Tensor> {
+pub fn layer_norm(x: &Tensor, weight: &[f32], bias: &[f32], eps: f32, out: &mut Tensor) -> Result<()> {
     let fits = x.width() == weight.len() && weight.len() == bias.len() && !weight.is_empty();
     check("layer_norm", fits, || {
         format!("{} channels, {} weights, {} biases", x.width(), weight.len(), bias.len())
     })?;
-    let mut out = Tensor::zeros(x.device(), x.rows(), x.width());
+    out.reshape(x.rows(), x.width());
     match x.device() {
         Device::Cpu => cpu::norm::layer_norm(x.data(), weight, bias, eps, out.data_mut()),
     }
-    Ok(out)
+    Ok(())
 }

@@ -7,12 +7,7 @@ use crate::{Device, Perturb, Result, Tensor, cpu, error::check};
 /// # Errors
 /// Coordinates or recorded values of another number of rows.
 pub fn perturb(x: &mut Tensor, perturbation: Perturb<'_>) -> Result<()> {
-    let (given, wanted) = match perturbation {
-        Perturb::None => (0, 0),
-        Perturb::Dropout { rows, .. } | Perturb::Noise { rows, .. } => (rows.len(), x.rows()),
-        Perturb::Scale(values) | Perturb::Add(values) => (values.len(), x.data().len()),
-    };
-    check("perturb", given == wanted && x.width() > 0, || format!("{given} entries for {wanted}"))?;
+    fits(perturbation, x)?;
     match x.device() {
         Device::Cpu => {
             let width = x.width();
@@ -20,4 +15,14 @@ pub fn perturb(x: &mut Tensor, perturbation: Perturb<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Checks that `perturbation` has an entry for each row of x, or each element.
+pub(super) fn fits(perturbation: Perturb<'_>, x: &Tensor) -> Result<()> {
+    let (given, wanted) = match perturbation {
+        Perturb::None => (0, 0),
+        Perturb::Dropout { rows, .. } | Perturb::Noise { rows, .. } => (rows.len(), x.rows()),
+        Perturb::Scale(values) | Perturb::Add(values) => (values.len(), x.data().len()),
+    };
+    check("perturb", given == wanted && x.width() > 0, || format!("{given} entries for {wanted}"))
 }

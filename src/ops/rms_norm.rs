@@ -2,16 +2,16 @@
 
 use crate::{Device, Result, Tensor, cpu, error::check};
 
-/// x/√(mean(x²) + ε)·w over the channels of each row.
+/// out = x/√(mean(x²) + ε)·w over the channels of each row.
 ///
 /// # Errors
 /// Widths that do not fit.
-pub fn rms_norm(x: &Tensor, weight: &[f32], eps: f32) -> Result<Tensor> {
+pub fn rms_norm(x: &Tensor, weight: &[f32], eps: f32, out: &mut Tensor) -> Result<()> {
     let fits = x.width() == weight.len() && !weight.is_empty();
     check("rms_norm", fits, || format!("{} channels, {} weights", x.width(), weight.len()))?;
-    let mut out = Tensor::zeros(x.device(), x.rows(), x.width());
+    out.reshape(x.rows(), x.width());
     match x.device() {
         Device::Cpu => cpu::norm::rms_norm(x.data(), weight, eps, out.data_mut()),
     }
-    Ok(out)
+    Ok(())
 }

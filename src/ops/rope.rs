@@ -18,10 +18,10 @@ pub fn frequency(base: f32, channel: usize, head_dim: usize) -> f32 {
     1.0 / libm::pow(f64::from(base), f64::from(exponent)) as f32
 }
 
-/// (cos, sin) of position·frequency, `[rows, 2 · frequencies]`, cosines first. The angle is an f32 product, as in
+/// out = (cos, sin) of position·frequency, `[rows, 2 · frequencies]`, cosines first. The angle is an f32 product, as in
 /// the published implementations.
-pub fn angles(device: Device, positions: &[usize], frequencies: &[f32]) -> Tensor {
-    let mut out = Tensor::zeros(device, positions.len(), 2 * frequencies.len());
+pub fn angles(positions: &[usize], frequencies: &[f32], out: &mut Tensor) {
+    out.reshape(positions.len(), 2 * frequencies.len());
     for (row, &position) in out.data_mut().chunks_mut(2 * frequencies.len().max(1)).zip(positions) {
         let (cos, sin) = row.split_at_mut(frequencies.len());
         for ((cos, sin), frequency) in cos.iter_mut().zip(sin).zip(frequencies) {
@@ -29,7 +29,6 @@ pub fn angles(device: Device, positions: &[usize], frequencies: &[f32]) -> Tenso
             (*cos, *sin) = (libm::cos(angle) as f32, libm::sin(angle) as f32);
         }
     }
-    out
 }
 
 /// Rotates the first `heads` heads of each row of x by the row's `angles` `[rows, head_dim]`, in place.

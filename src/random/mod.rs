@@ -75,6 +75,27 @@ pub fn words(at: Coordinates, site: Site, block: u32) -> [u32; 4] {
     philox4x32([block | site.index() << 20, at.position, at.iteration, at.draw.trajectory], at.draw.key)
 }
 
+/// The words for the 32 channels from 4·`block` on: those of channel 4i + w stand at `[w][i]`.
+#[inline(always)]
+pub(crate) fn words_of_panel(at: Coordinates, site: Site, block: u32) -> [[u32; 8]; 4] {
+    let blocks = std::array::from_fn(|lane| (block + lane as u32) | site.index() << 20);
+    let same = |word| [word; 8];
+    let counter = [blocks, same(at.position), same(at.iteration), same(at.draw.trajectory)];
+    philox::philox4x32_lanes(counter, at.draw.key)
+}
+
+/// The standard normals for 32 channels, from their words and placed as they are.
+#[inline(always)]
+pub(crate) fn normals_of_panel(words: [[u32; 8]; 4]) -> [[f32; 8]; 4] {
+    let [a, b, c, d] = words;
+    let mut out = [[0.0; 8]; 4];
+    for lane in 0..8 {
+        [out[0][lane], out[1][lane]] = normals(a[lane], b[lane]);
+        [out[2][lane], out[3][lane]] = normals(c[lane], d[lane]);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

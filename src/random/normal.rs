@@ -8,7 +8,7 @@
 use super::{Coordinates, Site, words};
 
 /// Two independent standard normals; |x| ≤ 6.77.
-#[inline]
+#[inline(always)]
 pub fn normals(a: u32, b: u32) -> [f32; 2] {
     let radius = (-2.0 * ln_unit(a)).sqrt();
     let (sin, cos) = sin_cos_turn(b);
@@ -16,7 +16,7 @@ pub fn normals(a: u32, b: u32) -> [f32; 2] {
 }
 
 /// ln((a + ½)·2⁻³²), the argument rounded to f32; in [−22.9, 0].
-#[inline]
+#[inline(always)]
 fn ln_unit(a: u32) -> f32 {
     const TWO_POW_NEG_32: f32 = 1.0 / 4_294_967_296.0;
     const P: [f32; 9] = [
@@ -42,7 +42,7 @@ fn ln_unit(a: u32) -> f32 {
 }
 
 /// (sin, cos) of 2π·b·2⁻³².
-#[inline]
+#[inline(always)]
 fn sin_cos_turn(b: u32) -> (f32, f32) {
     const RADIANS: f32 = (std::f64::consts::TAU / 4_294_967_296.0) as f32;
     let quarter = b.wrapping_add(1 << 29) >> 30;
@@ -56,12 +56,9 @@ fn sin_cos_turn(b: u32) -> (f32, f32) {
         let poly = 2.443_315_7e-5f32.mul_add(z, -1.388_731_6e-3).mul_add(z, 4.166_664_6e-2);
         (poly * z).mul_add(z, (-0.5f32).mul_add(z, 1.0))
     };
-    match quarter & 3 {
-        0 => (sin, cos),
-        1 => (cos, -sin),
-        2 => (-sin, -cos),
-        _ => (-cos, sin),
-    }
+    let (s, c) = if quarter & 1 == 0 { (sin, cos) } else { (cos, sin) };
+    let negate = |x: f32, when: u32| f32::from_bits(x.to_bits() ^ (when & 1) << 31);
+    (negate(s, quarter >> 1), negate(c, (quarter >> 1) ^ quarter))
 }
 
 /// Fills `row` with the standard normals of a row at `site`.
