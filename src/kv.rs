@@ -364,7 +364,12 @@ impl<'a> Span<'a> {
 
     /// As [`Span::keys`], of the values.
     #[inline]
-    pub fn values<'b>(&self, positions: Range<usize>, channels: Range<usize>, buffer: &'b mut [f32]) -> Rows<'b>
+    pub fn values<'b>(
+        &self,
+        positions: Range<usize>,
+        channels: Range<usize>,
+        buffer: &'b mut [f32],
+    ) -> Rows<'b>
     where
         'a: 'b,
     {
@@ -393,7 +398,8 @@ impl<'a> Span<'a> {
                 let rows = data[first * self.width..end * self.width].chunks_exact(self.width);
                 for (out, row) in buffer.chunks_exact_mut(width).zip(rows) {
                     // As bits: a conversion that minds NaN would not vectorise.
-                    let widened = row[channels.clone()].iter().map(|x| f32::from_bits(u32::from(x.to_bits()) << 16));
+                    let widened =
+                        row[channels.clone()].iter().map(|x| f32::from_bits(u32::from(x.to_bits()) << 16));
                     out.iter_mut().zip(widened).for_each(|(out, x)| *out = x);
                 }
                 Rows { data: &buffer[..count * width], stride: width, width, count }

@@ -109,7 +109,8 @@ impl<'s> Tile<'_, 's> {
             for (piece, positions, at) in chunks(&pieces, dim) {
                 let values = piece.span.values(positions, channels.clone(), &mut buffer);
                 let first = piece.rows.start;
-                let (weights, out) = (&scores[first * stride + at..], &mut out[first * query * dim + head * dim..]);
+                let (weights, out) =
+                    (&scores[first * stride + at..], &mut out[first * query * dim + head * dim..]);
                 match piece.rows.len() {
                     1 => add_weighted::<1>(weights, stride, &values, out, query * dim),
                     _ => add_weighted::<R>(weights, stride, &values, out, query * dim),

@@ -37,7 +37,9 @@ pub(crate) fn perturb_lanes(
         Perturb::None => {}
         Perturb::Dropout { keep, site, rows } => drop(lanes, keep, rows[row], site, column),
         Perturb::Noise { std, site, rows } => add_noise(lanes, std, rows[row], site, column),
-        Perturb::Scale(factors) => lanes.iter_mut().zip(&factors[recorded]).for_each(|(x, factor)| *x *= factor),
+        Perturb::Scale(factors) => {
+            lanes.iter_mut().zip(&factors[recorded]).for_each(|(x, factor)| *x *= factor)
+        }
         Perturb::Add(terms) => lanes.iter_mut().zip(&terms[recorded]).for_each(|(x, term)| *x += term),
     }
 }

@@ -164,7 +164,8 @@ mod tests {
                         let once = sums;
                         tile(level, &tiles, weight.panel(0), false, &mut sums);
                         assert!(sums[rows..].as_flattened().iter().all(|sum| sum.is_nan()), "rows beyond");
-                        [once, sums].map(|sums| sums[..rows].as_flattened().iter().map(|x| x.to_bits()).collect())
+                        [once, sums]
+                            .map(|sums| sums[..rows].as_flattened().iter().map(|x| x.to_bits()).collect())
                     };
                     let expected: [Vec<u32>; 2] = run(Level::Portable);
                     for level in Level::available() {

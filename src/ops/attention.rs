@@ -69,15 +69,7 @@ pub fn attention<S: AsRef<Sequence> + Sync>(
     out.reshape(qkv.rows(), heads.query * heads.dim);
     match qkv.device() {
         Device::Cpu => {
-            cpu::attention::attention(
-                qkv.data(),
-                qkv.width(),
-                sequences,
-                slots,
-                rows,
-                heads,
-                out.data_mut(),
-            );
+            cpu::attention::attention(qkv.data(), qkv.width(), sequences, slots, rows, heads, out.data_mut());
         }
     }
     Ok(())

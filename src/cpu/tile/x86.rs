@@ -149,7 +149,9 @@ pub(super) unsafe fn avx512_bf16(x: &Rows, panel: &[u32], sums: &mut Sums) {
     unsafe {
         match x.dtype {
             DType::F32 => avx512(x, panel, sums),
-            DType::Bf16 => by_rows!(dots_512, x.rows, (x, panel.as_ptr(), sums), [1 2 3 4 5 6 7 8 9 10 11 12]),
+            DType::Bf16 => {
+                by_rows!(dots_512, x.rows, (x, panel.as_ptr(), sums), [1 2 3 4 5 6 7 8 9 10 11 12])
+            }
         }
     }
 }
@@ -162,7 +164,9 @@ pub(super) unsafe fn avx512(x: &Rows, panel: &[u32], sums: &mut Sums) {
     unsafe {
         match x.dtype {
             DType::F32 => by_rows!(f32_512, x.rows, (x, panel.as_ptr(), sums), [1 2 3 4 5 6 7 8 9 10 11 12]),
-            DType::Bf16 => by_rows!(widened_512, x.rows, (x, panel.as_ptr(), sums), [1 2 3 4 5 6 7 8 9 10 11 12]),
+            DType::Bf16 => {
+                by_rows!(widened_512, x.rows, (x, panel.as_ptr(), sums), [1 2 3 4 5 6 7 8 9 10 11 12])
+            }
         }
     }
 }
