@@ -391,7 +391,8 @@ impl<'a> Span<'a> {
         let (width, count) = (channels.len(), positions.len());
         match view {
             View::F32(data) => {
-                let data = &data[first * self.width + channels.start..end * self.width];
+                let data =
+                    &data[(first * self.width + channels.start).min(end * self.width)..end * self.width];
                 Rows { data, stride: self.width, width, count }
             }
             View::Bf16(data) => {

@@ -7,7 +7,7 @@ use fathom::{
 };
 use fathom_testkit::{compare::assert_same_bits, inputs::Inputs, poison::poisoned};
 
-use crate::common::{on_any_pool, tensor};
+use crate::common::{chosen, on_any_pool, tensor};
 
 fn at(key: u64, trajectory: u32, position: u32, iteration: u32) -> Coordinates {
     Coordinates { draw: Draw { key, trajectory }, position, iteration }
@@ -168,7 +168,7 @@ fn draws_follow_coordinates_alone() {
     for form in forms {
         let run = |order: &[usize]| {
             let at: Vec<Coordinates> = order.iter().map(|&row| coordinates[row]).collect();
-            let mut x = tensor(rows, width, &data).select(order).unwrap();
+            let mut x = chosen(&tensor(rows, width, &data), order);
             perturb(&mut x, form(&at)).unwrap();
             x
         };
