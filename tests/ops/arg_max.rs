@@ -19,8 +19,8 @@ use crate::common::{DTYPES, assert_rows_are_independent, on_any_pool, tensor, we
 #[track_caller]
 fn columns(x: &Tensor, head: &Weight) -> Vec<u32> {
     let (mut fresh, mut stale) = (Vec::new(), vec![u32::MAX; x.rows() + 3]);
-    arg_max(x, head, &mut fresh).unwrap();
-    arg_max(x, head, &mut stale).unwrap();
+    arg_max(x, head, &mut fresh).expect("operands that fit");
+    arg_max(x, head, &mut stale).expect("operands that fit");
     assert_eq!(stale, fresh, "over stale columns");
     fresh
 }
