@@ -182,24 +182,33 @@ fn chunks<'p, 's>(
     })
 }
 
+/// Lanes of maximum and sum.
+const LANES: usize = 16;
+
 widest! {
-    /// scores ← exp(scores/√d − maximum) and their inverse sum, by rising position.
+    /// scores ← exp(scores/√d − maximum), and the inverse of their sum: positions by rank mod 16, then halves onto halves.
     fn soften(scores: &mut [f32], dim: usize, factor: &mut f32) {
         let scale = 1.0 / (dim as f32).sqrt();
-        let mut max = [f32::NEG_INFINITY; 16];
-        let (whole, rest) = scores.as_chunks_mut::<16>();
-        for chunk in whole {
-            for (score, max) in chunk.iter_mut().zip(&mut max) {
+        let mut max = [f32::NEG_INFINITY; LANES];
+        for scores in scores.chunks_mut(LANES) {
+            for (score, max) in scores.iter_mut().zip(&mut max) {
                 *score *= scale;
                 *max = if *score > *max { *score } else { *max };
             }
         }
-        for (score, max) in rest.iter_mut().zip(&mut max) {
-            *score *= scale;
-            *max = if *score > *max { *score } else { *max };
-        }
         let max = max.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        scores.iter_mut().for_each(|score| *score = exp(*score - max));
-        *factor = 1.0 / scores.iter().fold(0.0, |sum, weight| sum + weight);
+        let mut sums = [0.0; LANES];
+        for scores in scores.chunks_mut(LANES) {
+            for (score, sum) in scores.iter_mut().zip(&mut sums) {
+                *score = exp(*score - max);
+                *sum += *score;
+            }
+        }
+        for half in [8, 4, 2, 1] {
+            for lane in 0..half {
+                sums[lane] += sums[lane + half];
+            }
+        }
+        *factor = 1.0 / sums[0];
     }
 }

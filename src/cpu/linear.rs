@@ -8,12 +8,15 @@ use super::{
 };
 use crate::{Perturb, Weight, ops::linear::Epilogue, weight::PANEL};
 
+/// What leaves every sum as it is: +0 would lift −0.
+const NO_BIAS: [f32; PANEL] = [-0.0; PANEL];
+
 /// out = epilogue(x·W + b); for the residual epilogue out += perturb(x·W + b).
 pub(crate) fn linear(x: &[f32], w: &Weight, bias: Option<&[f32]>, epilogue: &Epilogue<'_>, out: &mut [f32]) {
     let width = if let Epilogue::SwiGlu = epilogue { w.n() / 2 } else { w.n() };
     let out = Shared::new(out, width);
     tiles(x, w, |row, column, sums| {
-        let mut lanes = [0.0; PANEL];
+        let mut lanes = NO_BIAS;
         if let Some(bias) = bias {
             let bias = &bias[column..(column + PANEL).min(bias.len())];
             lanes[..bias.len()].copy_from_slice(bias);
@@ -30,7 +33,7 @@ pub(crate) fn linear(x: &[f32], w: &Weight, bias: Option<&[f32]>, epilogue: &Epi
                     lanes.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += bias);
                     perturb_lanes(*perturbation, row + i, column, width, lanes);
                 }
-                add(sums, &[0.0; PANEL], place);
+                add(sums, &NO_BIAS, place);
             }
         }
     });

@@ -32,6 +32,17 @@ const MOMENT_LANES: usize = 8;
 /// Vectors of [`MOMENT_LANES`] that are gathered before their moments join those before them.
 const MOMENT_CHUNK: usize = 16;
 
+/// 1/n for the n-th vector of a chunk.
+const SHARES: [f32; MOMENT_CHUNK] = {
+    let mut shares = [0.0; MOMENT_CHUNK];
+    let mut vector = 0;
+    while vector < MOMENT_CHUNK {
+        shares[vector] = 1.0 / (vector + 1) as f32;
+        vector += 1;
+    }
+    shares
+};
+
 /// Levels at which chunks join: enough that up to 2¹⁴ channels join pairwise throughout.
 const MOMENT_LEVELS: usize = 8;
 
@@ -72,7 +83,7 @@ fn moments(x: &[f32]) -> (f32, f32) {
     for (index, chunk) in whole.chunks(MOMENT_LANES * MOMENT_CHUNK).enumerate() {
         let (mut mean, mut squares) = ([0.0f32; MOMENT_LANES], [0.0f32; MOMENT_LANES]);
         for (vector, x) in chunk.chunks_exact(MOMENT_LANES).enumerate() {
-            let share = 1.0 / (vector + 1) as f32;
+            let share = SHARES[vector];
             for lane in 0..MOMENT_LANES {
                 let delta = x[lane] - mean[lane];
                 mean[lane] = delta.mul_add(share, mean[lane]);
