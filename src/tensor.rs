@@ -45,6 +45,15 @@ impl Tensor {
         }
     }
 
+    /// Its rows, all of them, `times` over.
+    pub fn repeat(&mut self, times: usize) {
+        let once = self.rows * self.width;
+        self.reshape(self.rows * times, self.width);
+        for copy in 1..times {
+            self.data.copy_within(..once, copy * once);
+        }
+    }
+
     /// The device that holds it.
     pub fn device(&self) -> Device {
         self.device

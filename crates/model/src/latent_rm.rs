@@ -16,7 +16,8 @@ use crate::{
     config::Config,
     error::{Error, Result},
     latent::Projector,
-    pass::{Disturbance, Run},
+    pass::{Disturbance, Run, Wanted},
+    scratch::Pool,
     weights::Loader,
 };
 
@@ -33,6 +34,7 @@ pub struct LatentRm {
     weight: Weight,
     bias: Vec<f32>,
     context: usize,
+    scratch: Pool,
     prefilled: AtomicUsize,
 }
 
@@ -65,6 +67,7 @@ impl LatentRm {
             weight: loader.linear("classifier.weight", width, 1)?,
             bias: loader.vector("classifier.bias", 1)?,
             context: config.context(),
+            scratch: Pool::new(loader.device),
             prefilled: AtomicUsize::new(0),
         })
     }
@@ -101,7 +104,9 @@ impl LatentRm {
         let mut sequence = Sequence::new(self.body.layout());
         let inputs: Vec<Input<'_>> = prompt.iter().map(|&id| Input::Token(id)).collect();
         let mut runs = [Run::admit(&mut sequence, prompt.len())];
-        self.body.forward(&inputs, &mut runs, &Disturbance::None)?;
+        self.scratch.with(|s| {
+            self.body.forward(&inputs, &mut runs, &Disturbance::None, Wanted::Last, s).map(|_| ())
+        })?;
         Ok(sequence.fork(count))
     }
 
@@ -159,11 +164,17 @@ impl LatentRm {
         if inputs.is_empty() {
             return Ok(Vec::new());
         }
-        let mut state = self.body.forward(inputs, runs, &Disturbance::None)?;
-        if let Some(projector) = &self.projector {
-            state = projector.apply(&state)?;
-        }
-        let scores: Tensor = linear(&state, &self.weight, Some(&self.bias), Epilogue::None)?;
+        let mut scores = Tensor::empty(self.weight.device());
+        self.scratch.with(|scratch| {
+            let state = self.body.forward(inputs, runs, &Disturbance::None, Wanted::All, scratch)?;
+            match &self.projector {
+                Some(projector) => {
+                    let state = projector.apply(state)?;
+                    linear(&state, &self.weight, Some(&self.bias), Epilogue::None, &mut scores)
+                }
+                None => linear(state, &self.weight, Some(&self.bias), Epilogue::None, &mut scores),
+            }
+        })?;
         Ok(scores.into_data())
     }
 

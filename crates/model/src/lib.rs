@@ -43,6 +43,7 @@ pub mod parity;
 pub mod pass;
 pub mod perturbation;
 pub mod reasoner;
+pub mod scratch;
 pub mod tokenizer;
 mod weights;
 

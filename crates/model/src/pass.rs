@@ -1,11 +1,17 @@
 //! One pass over ragged rows: which sequences they extend, and what perturbs them.
 
 use fathom::{
-    Keep, Perturb, Result, Tensor,
+    Error, Keep, Perturb, Result, Tensor, Weight,
     kv::Sequence,
-    ops::attention::{Heads, Query, attention},
+    ops::{
+        attention::{Heads, Query, attention},
+        linear::{Epilogue, linear},
+        perturb::perturb,
+    },
     random::{Coordinates, Draw, Site},
 };
+
+use crate::scratch::Scratch;
 
 /// Consecutive new positions of one sequence.
 #[derive(Debug)]
@@ -39,9 +45,15 @@ impl<'a> Run<'a> {
     }
 }
 
+impl AsRef<Sequence> for Run<'_> {
+    fn as_ref(&self) -> &Sequence {
+        self.sequence
+    }
+}
+
 /// Absolute positions of all rows.
-pub(crate) fn positions(runs: &[Run<'_>]) -> Vec<usize> {
-    runs.iter().flat_map(Run::positions).collect()
+pub(crate) fn positions(runs: &[Run<'_>]) -> impl Iterator<Item = usize> {
+    runs.iter().flat_map(Run::positions)
 }
 
 /// Index of each run's last row.
@@ -62,26 +74,119 @@ pub(crate) fn coordinates(runs: &[Run<'_>], draws: &[Draw], iteration: usize) ->
         .collect()
 }
 
-/// Writes the keys and values of a fused projection to `slot`, then attends to the first of `read` that each
-/// position has.
+/// Which rows of a pass are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All.
+    All,
+    /// The last of each run: what precedes it leaves keys and values alone behind.
+    Last,
+}
+
+/// A pass of which the last row of each run alone is wanted: the others end with the keys and values of the last layer.
+pub(crate) struct Narrowed {
+    last: Vec<usize>,
+    /// As it acts on the last rows.
+    pub(crate) disturbance: Disturbance<'static>,
+}
+
+impl Narrowed {
+    /// `None` where all rows are wanted, or each run has but one.
+    pub(crate) fn new(
+        runs: &[Run<'_>],
+        disturbance: &Disturbance<'_>,
+        wanted: Wanted,
+    ) -> Result<Option<Self>> {
+        if wanted == Wanted::All || runs.iter().all(|run| run.count == 1) {
+            return Ok(None);
+        }
+        let last = last_rows(runs);
+        let what = || "a recorded perturbation has values for all rows".to_owned();
+        let disturbance =
+            disturbance.of_rows(&last).ok_or_else(|| Error::Shape { operation: "pass", what: what() })?;
+        Ok(Some(Self { last, disturbance }))
+    }
+
+    /// Keeps of x, the rows of all runs or of one that stands for all, the last of each run.
+    pub(crate) fn select(&self, copies: usize, x: &mut Tensor, aside: &mut Tensor) -> Result<()> {
+        let rows = if copies == 1 { &self.last[..] } else { &self.last[..1] };
+        x.select(rows, aside)?;
+        std::mem::swap(x, aside);
+        Ok(())
+    }
+}
+
+/// Where attention of one layer writes and reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Slot written.
+    pub(crate) slot: usize,
+    /// Slots read: of each position the first that it has.
+    pub(crate) read: &'a [usize],
+}
+
+/// Writes the keys and values of the fused projection in `scratch.qkv`, then attends into `scratch.mixed`: every row, or
+/// the last of each run if `narrowed`. The rows of one run stand for all runs if they are `alike`.
 pub(crate) fn attend(
     runs: &mut [Run<'_>],
-    slot: usize,
-    read: &[usize],
-    qkv: &Tensor,
+    place: Place<'_>,
     heads: Heads,
-) -> Result<Tensor> {
+    narrowed: bool,
+    alike: bool,
+    scratch: &mut Scratch,
+) -> Result<()> {
+    let Scratch { qkv, mixed, aside, queries, positions: rows, .. } = scratch;
     let (keys, values) = (heads.query * heads.dim, (heads.query + heads.kv) * heads.dim);
-    let mut row = 0;
-    let mut queries = Vec::with_capacity(qkv.rows());
+    queries.clear();
+    rows.clear();
+    let mut first = 0;
     for (index, run) in runs.iter_mut().enumerate() {
-        let rows = (row..row + run.count).map(|row| (&qkv.row(row)[keys..values], &qkv.row(row)[values..]));
-        run.sequence.write(slot, run.first, rows)?;
-        queries.extend(run.positions().map(|position| Query { sequence: index, visible: position + 1 }));
-        row += run.count;
+        let fused =
+            (first..first + run.count).map(|row| (&qkv.row(row)[keys..values], &qkv.row(row)[values..]));
+        run.sequence.write(place.slot, run.first, fused)?;
+        if alike && index > 0 {
+            continue;
+        }
+        let skipped = if narrowed { run.count - 1 } else { 0 };
+        rows.extend(first + skipped..first + run.count);
+        let visible = run.positions().skip(skipped).map(|position| position + 1);
+        queries.extend(visible.map(|visible| Query { sequence: index, visible }));
+        first += if alike { 0 } else { run.count };
     }
-    let spans: Vec<_> = runs.iter().map(|run| run.sequence.spans(read)).collect();
-    attention(qkv, heads, &spans, &queries)
+    let fused = if rows.len() < qkv.rows() {
+        qkv.select(rows, aside)?;
+        &*aside
+    } else {
+        &*qkv
+    };
+    attention(fused, heads, runs, place.read, queries, mixed)
+}
+
+/// x ← x + y.
+pub(crate) fn add(x: &mut Tensor, y: &Tensor) {
+    x.data_mut().iter_mut().zip(y.data()).for_each(|(x, y)| *x += y);
+}
+
+/// x ← x + perturb(input·W + b). While rows are the same in all of `copies` runs, x holds those of one; what perturbs
+/// them makes them differ, so that from there on x holds the rows of all.
+pub(crate) fn add_branch(
+    input: &Tensor,
+    (weight, bias): (&Weight, Option<&[f32]>),
+    perturbation: Perturb<'_>,
+    copies: &mut usize,
+    x: &mut Tensor,
+    branch: &mut Tensor,
+) -> Result<()> {
+    if *copies == 1 || matches!(perturbation, Perturb::None) {
+        return linear(input, weight, bias, Epilogue::Residual(perturbation), x);
+    }
+    linear(input, weight, bias, Epilogue::None, branch)?;
+    branch.repeat(*copies);
+    x.repeat(*copies);
+    *copies = 1;
+    perturb(branch, perturbation)?;
+    add(x, branch);
+    Ok(())
 }
 
 /// Which sites dropout touches.
@@ -124,6 +229,19 @@ pub enum Disturbance<'a> {
 }
 
 impl Disturbance<'_> {
+    /// As it acts on the chosen rows alone; `None` if it is recorded for all of them.
+    fn of_rows(&self, chosen: &[usize]) -> Option<Disturbance<'static>> {
+        let select = |rows: &[Coordinates]| chosen.iter().map(|&row| rows[row]).collect();
+        match self {
+            Disturbance::None => Some(Disturbance::None),
+            Disturbance::Dropout { keep, sites, rows } => {
+                Some(Disturbance::Dropout { keep: *keep, sites: *sites, rows: select(rows) })
+            }
+            Disturbance::Noise { std, rows } => Some(Disturbance::Noise { std: *std, rows: select(rows) }),
+            Disturbance::Recorded(_) => None,
+        }
+    }
+
     /// What happens at `site`.
     pub fn at(&self, site: Site) -> Perturb<'_> {
         match self {

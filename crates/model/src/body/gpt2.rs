@@ -1,7 +1,7 @@
 //! GPT-2: pre-norm blocks, learned positions, GELU (spec latenttts §1.2).
 
 use fathom::{
-    Result as OpResult, Tensor, Weight, kv,
+    Perturb, Result as OpResult, Tensor, Weight, kv,
     ops::{
         attention::Heads,
         embedding::embedding,
@@ -12,12 +12,13 @@ use fathom::{
     random::Site,
 };
 
-use super::{Input, embed};
+use super::{Input, copies, embed};
 use crate::{
     config::Gpt2Config,
     error::Result,
     head::accept_duplicate,
-    pass::{Disturbance, Run, attend, positions},
+    pass::{Disturbance, Narrowed, Place, Run, Wanted, add, add_branch, attend, positions},
+    scratch::Scratch,
     weights::Loader,
 };
 
@@ -120,34 +121,61 @@ impl Gpt2 {
             + 8 * self.norm.bias.len()
     }
 
-    pub(crate) fn forward(
+    pub(crate) fn forward<'s>(
         &self,
         inputs: &[Input<'_>],
         runs: &mut [Run<'_>],
         disturbance: &Disturbance<'_>,
-    ) -> OpResult<Tensor> {
-        let places: Vec<u32> = positions(runs).into_iter().map(|position| position as u32).collect();
-        let mut x = embedding(&self.positions, &places, 1.0)?;
-        let tokens = embed(&self.tokens, inputs)?;
-        x.data_mut().iter_mut().zip(tokens.data()).for_each(|(x, token)| *x += token);
-        perturb(&mut x, disturbance.at(Site::Embedding))?;
+        wanted: Wanted,
+        scratch: &'s mut Scratch,
+    ) -> OpResult<&'s mut Tensor> {
+        let perturbed_embedding = !matches!(disturbance.at(Site::Embedding), Perturb::None);
+        let mut copies = if perturbed_embedding { 1 } else { copies(inputs, runs) };
+        let rows = inputs.len() / copies;
+        scratch.ids.clear();
+        scratch.ids.extend(positions(runs).take(rows).map(|position| position as u32));
+        embedding(&self.positions, &scratch.ids, 1.0, &mut scratch.x)?;
+        embed(&self.tokens, &inputs[..rows], &mut scratch.ids, &mut scratch.normed)?;
+        add(&mut scratch.x, &scratch.normed);
+        perturb(&mut scratch.x, disturbance.at(Site::Embedding))?;
+        let narrowed = Narrowed::new(runs, disturbance, wanted)?;
         for (layer, block) in self.blocks.iter().enumerate() {
-            let normed = self.normalise(&x, &block.norm_1)?;
-            let qkv = linear(&normed, &block.qkv.weight, Some(&block.qkv.bias), Epilogue::None)?;
-            let mixed = attend(runs, layer, &[layer], &qkv, self.heads)?;
-            let branch = disturbance.at(Site::Attention(layer as u16));
-            let epilogue = Epilogue::Residual { residual: x, perturb: branch };
-            x = linear(&mixed, &block.out.weight, Some(&block.out.bias), epilogue)?;
-            let normed = self.normalise(&x, &block.norm_2)?;
-            let up = linear(&normed, &block.up.weight, Some(&block.up.bias), Epilogue::GeluTanh)?;
-            let epilogue =
-                Epilogue::Residual { residual: x, perturb: disturbance.at(Site::Mlp(layer as u16)) };
-            x = linear(&up, &block.down.weight, Some(&block.down.bias), epilogue)?;
+            let narrowed = narrowed.as_ref().filter(|_| layer + 1 == self.blocks.len());
+            let at = |site| {
+                narrowed.map_or_else(|| disturbance.at(site), |narrowed| narrowed.disturbance.at(site))
+            };
+            self.normalise(&scratch.x, &block.norm_1, &mut scratch.normed)?;
+            block.qkv.apply(&scratch.normed, Epilogue::None, &mut scratch.qkv)?;
+            let place = Place { slot: layer, read: &[layer] };
+            attend(runs, place, self.heads, narrowed.is_some(), copies > 1, scratch)?;
+            let Scratch { x, normed, mixed, hidden, aside, .. } = &mut *scratch;
+            if let Some(narrowed) = narrowed {
+                narrowed.select(copies, x, aside)?;
+            }
+            let attention = at(Site::Attention(layer as u16));
+            add_branch(mixed, block.out.parts(), attention, &mut copies, x, aside)?;
+            self.normalise(x, &block.norm_2, normed)?;
+            block.up.apply(normed, Epilogue::GeluTanh, hidden)?;
+            let mlp = at(Site::Mlp(layer as u16));
+            add_branch(hidden, block.down.parts(), mlp, &mut copies, x, aside)?;
         }
-        self.normalise(&x, &self.norm)
+        let Scratch { x, normed, .. } = scratch;
+        self.normalise(x, &self.norm, normed)?;
+        normed.repeat(copies);
+        Ok(normed)
     }
 
-    fn normalise(&self, x: &Tensor, norm: &Norm) -> OpResult<Tensor> {
-        layer_norm(x, &norm.weight, &norm.bias, self.eps)
+    fn normalise(&self, x: &Tensor, norm: &Norm, out: &mut Tensor) -> OpResult<()> {
+        layer_norm(x, &norm.weight, &norm.bias, self.eps, out)
+    }
+}
+
+impl Affine {
+    fn parts(&self) -> (&Weight, Option<&[f32]>) {
+        (&self.weight, Some(&self.bias))
+    }
+
+    fn apply(&self, x: &Tensor, epilogue: Epilogue<'_>, out: &mut Tensor) -> OpResult<()> {
+        linear(x, &self.weight, Some(&self.bias), epilogue, out)
     }
 }

@@ -1,23 +1,24 @@
 //! Llama: pre-norm blocks, rotary positions, grouped queries, SwiGLU (spec latenttts §1.4).
 
 use fathom::{
-    Result as OpResult, Tensor, Weight, kv,
+    Perturb, Result as OpResult, Tensor, Weight, kv,
     ops::{
         attention::Heads,
         linear::{Epilogue, linear},
         perturb::perturb,
         rms_norm::rms_norm,
-        rope::{Layout, angles, frequency, rope},
+        rope::{Layout, frequency, rope},
     },
     random::Site,
 };
 
-use super::{Input, embed};
+use super::{Input, copies, embed};
 use crate::{
     config::{Llama3Scaling, LlamaConfig},
     error::Result,
     head::accept_duplicate,
-    pass::{Disturbance, Run, attend, positions},
+    pass::{Disturbance, Narrowed, Place, Run, Wanted, add_branch, attend, positions},
+    scratch::Scratch,
     weights::Loader,
 };
 
@@ -111,28 +112,48 @@ impl Llama {
         self.tokens.bytes() + head + self.blocks.iter().map(block).sum::<usize>() + 4 * self.norm.len()
     }
 
-    pub(crate) fn forward(
+    pub(crate) fn forward<'s>(
         &self,
         inputs: &[Input<'_>],
         runs: &mut [Run<'_>],
         disturbance: &Disturbance<'_>,
-    ) -> OpResult<Tensor> {
-        let mut x = embed(&self.tokens, inputs)?;
-        perturb(&mut x, disturbance.at(Site::Embedding))?;
-        let turns = angles(x.device(), &positions(runs), &self.frequencies);
+        wanted: Wanted,
+        scratch: &'s mut Scratch,
+    ) -> OpResult<&'s mut Tensor> {
+        let perturbed_embedding = !matches!(disturbance.at(Site::Embedding), Perturb::None);
+        let mut copies = if perturbed_embedding { 1 } else { copies(inputs, runs) };
+        let rows = inputs.len() / copies;
+        embed(&self.tokens, &inputs[..rows], &mut scratch.ids, &mut scratch.x)?;
+        perturb(&mut scratch.x, disturbance.at(Site::Embedding))?;
+        scratch.turn(positions(runs).take(rows), &self.frequencies);
+        let narrowed = Narrowed::new(runs, disturbance, wanted)?;
         for (layer, block) in self.blocks.iter().enumerate() {
-            let normed = rms_norm(&x, &block.norm_1, self.eps)?;
-            let mut qkv = linear(&normed, &block.qkv, None, Epilogue::None)?;
-            rope(&mut qkv, self.heads.query + self.heads.kv, &turns, Layout::HalfSplit)?;
-            let mixed = attend(runs, layer, &[layer], &qkv, self.heads)?;
-            let branch = disturbance.at(Site::Attention(layer as u16));
-            x = linear(&mixed, &block.out, None, Epilogue::Residual { residual: x, perturb: branch })?;
-            let normed = rms_norm(&x, &block.norm_2, self.eps)?;
-            let gated = linear(&normed, &block.gate_up, None, Epilogue::SwiGlu)?;
-            let branch = disturbance.at(Site::Mlp(layer as u16));
-            x = linear(&gated, &block.down, None, Epilogue::Residual { residual: x, perturb: branch })?;
+            let narrowed = narrowed.as_ref().filter(|_| layer + 1 == self.blocks.len());
+            let at = |site| {
+                narrowed.map_or_else(|| disturbance.at(site), |narrowed| narrowed.disturbance.at(site))
+            };
+            let Scratch { x, normed, qkv, turns, .. } = &mut *scratch;
+            rms_norm(x, &block.norm_1, self.eps, normed)?;
+            linear(normed, &block.qkv, None, Epilogue::None, qkv)?;
+            turns.repeat(qkv.rows() / turns.rows().max(1));
+            rope(qkv, self.heads.query + self.heads.kv, turns, Layout::HalfSplit)?;
+            let place = Place { slot: layer, read: &[layer] };
+            attend(runs, place, self.heads, narrowed.is_some(), copies > 1, scratch)?;
+            let Scratch { x, normed, mixed, hidden, aside, .. } = &mut *scratch;
+            if let Some(narrowed) = narrowed {
+                narrowed.select(copies, x, aside)?;
+            }
+            let attention = at(Site::Attention(layer as u16));
+            add_branch(mixed, (&block.out, None), attention, &mut copies, x, aside)?;
+            rms_norm(x, &block.norm_2, self.eps, normed)?;
+            linear(normed, &block.gate_up, None, Epilogue::SwiGlu, hidden)?;
+            let mlp = at(Site::Mlp(layer as u16));
+            add_branch(hidden, (&block.down, None), mlp, &mut copies, x, aside)?;
         }
-        rms_norm(&x, &self.norm, self.eps)
+        let Scratch { x, normed, .. } = scratch;
+        rms_norm(x, &self.norm, self.eps, normed)?;
+        normed.repeat(copies);
+        Ok(normed)
     }
 }
 

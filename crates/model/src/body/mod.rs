@@ -3,7 +3,7 @@
 mod gpt2;
 mod llama;
 
-use fathom::{Result as OpResult, Tensor, Weight, kv};
+use fathom::{Result as OpResult, Tensor, Weight, kv, ops::embedding::embedding};
 
 pub use gpt2::Gpt2;
 pub use llama::Llama;
@@ -11,7 +11,8 @@ pub use llama::Llama;
 use crate::{
     config::Config,
     error::{Error, Result},
-    pass::{Disturbance, Run},
+    pass::{Disturbance, Run, Wanted},
+    scratch::Scratch,
     weights::Loader,
 };
 
@@ -77,19 +78,22 @@ impl Body {
         }
     }
 
-    /// State after the final norm of every row, `[rows, h]`: what the head reads and what is fed back.
+    /// State after the final norm of the wanted rows, `[rows, h]`: what the head reads and what is fed back. It stands in
+    /// `scratch` until the next pass.
     ///
     /// # Errors
     /// A token outside the vocabulary, a latent of another width, a position outside the context.
-    pub fn forward(
+    pub fn forward<'s>(
         &self,
         inputs: &[Input<'_>],
         runs: &mut [Run<'_>],
         disturbance: &Disturbance<'_>,
-    ) -> OpResult<Tensor> {
+        wanted: Wanted,
+        scratch: &'s mut Scratch,
+    ) -> OpResult<&'s mut Tensor> {
         match self {
-            Body::Gpt2(body) => body.forward(inputs, runs, disturbance),
-            Body::Llama(body) => body.forward(inputs, runs, disturbance),
+            Body::Gpt2(body) => body.forward(inputs, runs, disturbance, wanted, scratch),
+            Body::Llama(body) => body.forward(inputs, runs, disturbance, wanted, scratch),
         }
     }
 
@@ -102,11 +106,11 @@ impl Body {
     }
 }
 
-/// Token embeddings, with latents in their places.
-fn embed(table: &Weight, inputs: &[Input<'_>]) -> OpResult<Tensor> {
-    let ids: Vec<u32> =
-        inputs.iter().map(|input| if let Input::Token(id) = input { *id } else { 0 }).collect();
-    let mut x = fathom::ops::embedding::embedding(table, &ids, 1.0)?;
+/// x = token embeddings, with latents in their places; `ids` is overwritten.
+fn embed(table: &Weight, inputs: &[Input<'_>], ids: &mut Vec<u32>, x: &mut Tensor) -> OpResult<()> {
+    ids.clear();
+    ids.extend(inputs.iter().map(|input| if let Input::Token(id) = input { *id } else { 0 }));
+    embedding(table, ids, 1.0, x)?;
     let width = x.width();
     for (row, input) in x.data_mut().chunks_mut(width).zip(inputs) {
         if let Input::Latent(latent) = input {
@@ -117,5 +121,19 @@ fn embed(table: &Weight, inputs: &[Input<'_>]) -> OpResult<Tensor> {
             row.copy_from_slice(latent);
         }
     }
-    Ok(x)
+    Ok(())
+}
+
+/// How many runs one stands for: all of them where each begins its sequence with the same tokens, so that their rows
+/// are the same until something perturbs them.
+fn copies(inputs: &[Input<'_>], runs: &[Run<'_>]) -> usize {
+    let token = |input: &Input<'_>| if let Input::Token(id) = input { Some(*id) } else { None };
+    let Some(first) = runs.first().filter(|first| first.positions().start == 0 && first.count() > 1) else {
+        return 1;
+    };
+    let prompt = &inputs[..first.count()];
+    let alike = runs.iter().all(|run| run.positions() == first.positions())
+        && inputs.chunks(prompt.len()).all(|other| other.iter().map(token).eq(prompt.iter().map(token)))
+        && prompt.iter().all(|input| token(input).is_some());
+    if alike { runs.len() } else { 1 }
 }

@@ -13,7 +13,8 @@ use fathom::{
 use crate::{
     config::HuginnConfig,
     error::Result,
-    pass::{Run, attend},
+    pass::{Place, Run, attend},
+    scratch::Scratch,
     weights::Loader,
 };
 
@@ -27,20 +28,6 @@ pub(super) struct Block {
     out: Weight,
     gate_up: Weight,
     down: Weight,
-}
-
-/// Where and how a block runs.
-pub(super) struct Scene<'a> {
-    /// Slot written.
-    pub(super) slot: usize,
-    /// Slots to read, the first that a position has.
-    pub(super) read: &'a [usize],
-    /// Rotary angles of the rows.
-    pub(super) turns: &'a Tensor,
-    /// Heads.
-    pub(super) heads: Heads,
-    /// RMSNorm epsilon.
-    pub(super) eps: f32,
 }
 
 impl Block {
@@ -72,16 +59,29 @@ impl Block {
         weights.iter().map(|w| w.bytes()).sum::<usize>() + 4 * (bias + 4 * self.norms[0].len())
     }
 
-    /// norm_4(mlp(norm_3(y)) + y) with y = norm_2(attn(norm_1(x)) + x).
-    pub(super) fn forward(&self, x: Tensor, runs: &mut [Run<'_>], scene: &Scene<'_>) -> OpResult<Tensor> {
-        let norm = |x: &Tensor, i: usize| rms_norm(x, &self.norms[i], scene.eps);
-        let residual = |residual| Epilogue::Residual { residual, perturb: Perturb::None };
-        let heads = scene.heads;
-        let mut qkv = linear(&norm(&x, 0)?, &self.qkv, self.bias.as_deref(), Epilogue::None)?;
-        rope(&mut qkv, heads.query + heads.kv, scene.turns, Layout::Interleaved)?;
-        let mixed = attend(runs, scene.slot, scene.read, &qkv, heads)?;
-        let y = norm(&linear(&mixed, &self.out, None, residual(x))?, 1)?;
-        let gated = linear(&norm(&y, 2)?, &self.gate_up, None, Epilogue::SwiGlu)?;
-        norm(&linear(&gated, &self.down, None, residual(y))?, 3)
+    /// norm_4(mlp(norm_3(y)) + y) with y = norm_2(attn(norm_1(x)) + x), for the stream x in `scratch`, whose angles are
+    /// there too.
+    pub(super) fn forward(
+        &self,
+        runs: &mut [Run<'_>],
+        place: Place<'_>,
+        heads: Heads,
+        eps: f32,
+        scratch: &mut Scratch,
+    ) -> OpResult<()> {
+        let norm = |x: &Tensor, i: usize, out: &mut Tensor| rms_norm(x, &self.norms[i], eps, out);
+        let residual = Epilogue::Residual(Perturb::None);
+        let Scratch { x, normed, qkv, turns, .. } = &mut *scratch;
+        norm(x, 0, normed)?;
+        linear(normed, &self.qkv, self.bias.as_deref(), Epilogue::None, qkv)?;
+        rope(qkv, heads.query + heads.kv, turns, Layout::Interleaved)?;
+        attend(runs, place, heads, false, false, scratch)?;
+        let Scratch { x, normed, mixed, hidden, .. } = scratch;
+        linear(mixed, &self.out, None, residual, x)?;
+        norm(x, 1, mixed)?;
+        norm(mixed, 2, normed)?;
+        linear(normed, &self.gate_up, None, Epilogue::SwiGlu, hidden)?;
+        linear(hidden, &self.down, None, residual, mixed)?;
+        norm(mixed, 3, x)
     }
 }

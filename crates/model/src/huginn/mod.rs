@@ -18,12 +18,12 @@ use fathom::{
         embedding::embedding,
         linear::{Epilogue, linear},
         rms_norm::rms_norm,
-        rope::{angles, frequency},
+        rope::frequency,
     },
     random::{Coordinates, Site, truncated_normals},
 };
 
-use block::{Block, Scene};
+use block::Block;
 pub use cache::CachePolicy;
 pub use exit::{Criterion, Exit, ExitMonitor};
 pub use reasoner::RecurrentThought;
@@ -32,7 +32,8 @@ use crate::{
     config::HuginnConfig,
     error::{Error, Result},
     head::accept_duplicate,
-    pass::{Disturbance, Run, positions},
+    pass::{Disturbance, Place, Run, positions},
+    scratch::{Pool, Scratch},
     weights::Loader,
 };
 
@@ -58,6 +59,7 @@ pub struct Huginn {
     coda: Vec<Block>,
     norm: Vec<f32>,
     eos: Vec<u32>,
+    scratch: Pool,
     prefilled: AtomicUsize,
 }
 
@@ -104,6 +106,7 @@ impl Huginn {
             coda: blocks("coda", config.coda)?,
             norm: loader.vector("transformer.ln_f.weight", h)?,
             eos,
+            scratch: Pool::new(loader.device),
             prefilled: AtomicUsize::new(0),
         })
     }
@@ -161,17 +164,13 @@ impl Huginn {
     ///
     /// # Errors
     /// A token outside the vocabulary.
-    pub fn prelude(&self, ids: &[u32], runs: &mut [Run<'_>]) -> OpResult<Tensor> {
-        let mut x = embedding(&self.tokens, ids, self.embed_scale)?;
-        let turns = self.turns(runs);
+    pub fn prelude(&self, ids: &[u32], runs: &mut [Run<'_>], scratch: &mut Scratch) -> OpResult<Tensor> {
+        embedding(&self.tokens, ids, self.embed_scale, &mut scratch.x)?;
+        scratch.turn(positions(runs), &self.frequencies);
         for (slot, block) in self.prelude.iter().enumerate() {
-            x = block.forward(
-                x,
-                runs,
-                &Scene { slot, read: &[slot], turns: &turns, heads: self.heads, eps: self.eps },
-            )?;
+            block.forward(runs, Place { slot, read: &[slot] }, self.heads, self.eps, scratch)?;
         }
-        Ok(x)
+        Ok(scratch.x.clone())
     }
 
     /// W_e·e, which every iteration adds: computed once a token.
@@ -179,37 +178,40 @@ impl Huginn {
     /// # Errors
     /// Rows of another width.
     pub fn inject(&self, embedded: &Tensor) -> OpResult<Tensor> {
-        linear(embedded, &self.adapt_input, None, Epilogue::None)
+        let mut injected = Tensor::empty(embedded.device());
+        linear(embedded, &self.adapt_input, None, Epilogue::None, &mut injected)?;
+        Ok(injected)
     }
 
-    /// Iteration `t` (from 0) of the core block: s_{t+1} from s_t, all `[rows, h]`. The disturbance acts on s_t before
+    /// Iteration `t` (from 0) of the core block: s_t becomes s_{t+1}, all `[rows, h]`. The disturbance acts on s_t before
     /// the adapter.
     ///
     /// # Errors
     /// Rows of another width or number.
     pub fn iterate(
         &self,
-        state: Tensor,
+        state: &mut Tensor,
         injected: &Tensor,
         runs: &mut [Run<'_>],
         t: usize,
         policy: CachePolicy,
         disturbance: &Disturbance<'_>,
-    ) -> OpResult<Tensor> {
-        let mut x = adapter(state, &self.adapt_state, injected, disturbance.at(Site::Latent))?;
-        let turns = self.turns(runs);
+        scratch: &mut Scratch,
+    ) -> OpResult<()> {
+        adapter(state, &self.adapt_state, injected, disturbance.at(Site::Latent), &mut scratch.x)?;
+        scratch.turn(positions(runs), &self.frequencies);
         let first = self.prelude.len() + self.coda.len();
+        let mut read = std::mem::take(&mut scratch.slots);
         for (layer, block) in self.core.iter().enumerate() {
             let slot = |iteration: usize| first + iteration * self.core.len() + layer;
-            let read: Vec<usize> = policy.reads(t).map(slot).collect();
-            let slot = slot(policy.writes(t));
-            x = block.forward(
-                x,
-                runs,
-                &Scene { slot, read: &read, turns: &turns, heads: self.heads, eps: self.eps },
-            )?;
+            read.clear();
+            read.extend(policy.reads(t).map(slot));
+            let place = Place { slot: slot(policy.writes(t)), read: &read };
+            block.forward(runs, place, self.heads, self.eps, scratch)?;
         }
-        Ok(x)
+        scratch.slots = read;
+        std::mem::swap(state, &mut scratch.x);
+        Ok(())
     }
 
     /// ln_f(s): what the published model returns as latent states.
@@ -217,25 +219,23 @@ impl Huginn {
     /// # Errors
     /// Rows of another width.
     pub fn latent_states(&self, state: &Tensor) -> OpResult<Tensor> {
-        rms_norm(state, &self.norm, self.eps)
+        let mut out = Tensor::empty(state.device());
+        rms_norm(state, &self.norm, self.eps, &mut out)?;
+        Ok(out)
     }
 
     /// The coda on ln_f(s), through ln_f once more: what the head reads, `[rows, h]`.
     ///
     /// # Errors
     /// Rows of another width.
-    pub fn coda(&self, state: &Tensor, runs: &mut [Run<'_>]) -> OpResult<Tensor> {
-        let mut x = self.latent_states(state)?;
-        let turns = self.turns(runs);
+    pub fn coda(&self, state: &Tensor, runs: &mut [Run<'_>], scratch: &mut Scratch) -> OpResult<Tensor> {
+        rms_norm(state, &self.norm, self.eps, &mut scratch.x)?;
+        scratch.turn(positions(runs), &self.frequencies);
         for (i, block) in self.coda.iter().enumerate() {
             let slot = self.prelude.len() + i;
-            x = block.forward(
-                x,
-                runs,
-                &Scene { slot, read: &[slot], turns: &turns, heads: self.heads, eps: self.eps },
-            )?;
+            block.forward(runs, Place { slot, read: &[slot] }, self.heads, self.eps, scratch)?;
         }
-        self.latent_states(&x)
+        self.latent_states(&scratch.x)
     }
 
     /// s_0 of every row, like-init: σ·√h times a normal truncated at ±3 (spec huginn §1.7).
@@ -247,9 +247,5 @@ impl Huginn {
             row.iter_mut().for_each(|x| *x *= self.state_std);
         }
         state
-    }
-
-    fn turns(&self, runs: &[Run<'_>]) -> Tensor {
-        angles(self.tokens.device(), &positions(runs), &self.frequencies)
     }
 }

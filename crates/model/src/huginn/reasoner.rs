@@ -86,15 +86,20 @@ impl Huginn {
         let pairs = sequences.iter_mut().zip(tokens);
         let mut runs: Vec<Run<'_>> =
             pairs.map(|(sequence, tokens)| Run::admit(sequence, tokens.len())).collect();
-        let embedded = self.prelude(&tokens.concat(), &mut runs)?;
-        let injected = self.inject(&embedded)?;
         let shared: Vec<Draw> = states_keys.iter().map(|&key| Draw { key, trajectory: 0 }).collect();
         let mut state = self.initial_state(&coordinates(&runs, &shared, 0));
-        for t in 0..steps {
-            let disturbance = disturbance(&runs, t);
-            state = self.iterate(state, &injected, &mut runs, t, CachePolicy::Full, &disturbance)?;
-        }
-        Ok(self.coda(&state, &mut runs)?.select(&last_rows(&runs))?)
+        self.scratch.with(|scratch| {
+            let embedded = self.prelude(&tokens.concat(), &mut runs, scratch)?;
+            let injected = self.inject(&embedded)?;
+            for t in 0..steps {
+                let disturbance = disturbance(&runs, t);
+                let policy = CachePolicy::Full;
+                self.iterate(&mut state, &injected, &mut runs, t, policy, &disturbance, scratch)?;
+            }
+            let mut last = Tensor::empty(state.device());
+            self.coda(&state, &mut runs, scratch)?.select(&last_rows(&runs), &mut last)?;
+            Ok(last)
+        })
     }
 
     /// The thinking position of every sequence: prelude and initial state, no iteration yet.
@@ -107,9 +112,12 @@ impl Huginn {
         perturbation: Perturbation,
     ) -> Result<Vec<RecurrentThought>> {
         let mut runs: Vec<Run<'_>> = sequences.iter_mut().map(|sequence| Run::admit(sequence, 1)).collect();
-        let embedded = self.prelude(&vec![token; runs.len()], &mut runs)?;
+        let embedded =
+            self.scratch.with(|scratch| self.prelude(&vec![token; runs.len()], &mut runs, scratch))?;
         // Every row is the same token behind the same prelude, so one row stands for all.
-        let injected = Arc::new(self.inject(&embedded.select(&[0])?)?);
+        let mut one = Tensor::empty(embedded.device());
+        embedded.select(&[0], &mut one)?;
+        let injected = Arc::new(self.inject(&one)?);
         let own = |draw: &Draw| match perturbation {
             Perturbation::State => Draw { key: states_key, trajectory: draw.trajectory },
             _ => Draw { key: states_key, trajectory: 0 },
@@ -146,9 +154,12 @@ impl Huginn {
             let mut runs: Vec<Run<'_>> =
                 thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1)).collect();
             let disturbance = self.disturbance(perturbation, &runs, &draws, t);
-            let state = Tensor::new(device, rows, width, state)?;
+            let mut state = Tensor::new(device, rows, width, state)?;
             let injected = Tensor::new(device, rows, width, injected)?;
-            let state = self.iterate(state, &injected, &mut runs, t, CachePolicy::Full, &disturbance)?;
+            let policy = CachePolicy::Full;
+            self.scratch.with(|scratch| {
+                self.iterate(&mut state, &injected, &mut runs, t, policy, &disturbance, scratch)
+            })?;
             for (row, thought) in thoughts.iter_mut().enumerate() {
                 thought.states.push(state.row(row).to_vec());
             }
@@ -162,7 +173,10 @@ impl Huginn {
         let state = Tensor::new(self.head().device(), thoughts.len(), self.width(), state)?;
         let mut runs: Vec<Run<'_>> =
             thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1)).collect();
-        Ok(arg_max(&self.coda(&state, &mut runs)?, self.head())?)
+        let hidden = self.scratch.with(|scratch| self.coda(&state, &mut runs, scratch))?;
+        let mut tokens = Vec::new();
+        arg_max(&hidden, self.head(), &mut tokens)?;
+        Ok(tokens)
     }
 }
 
@@ -273,6 +287,7 @@ impl Huginn {
     /// The token after `token` for each of the rows given, at the row's own r; rows of one r share their passes.
     fn next_tokens(&self, thoughts: &mut [RecurrentThought], going: &[(usize, u32)]) -> Result<Vec<u32>> {
         let mut next = vec![0; going.len()];
+        let mut found = Vec::new();
         let mut depths: Vec<usize> = going.iter().map(|&(row, _)| thoughts[row].states.len()).collect();
         depths.sort_unstable();
         depths.dedup();
@@ -292,7 +307,8 @@ impl Huginn {
             }
             let states =
                 self.consume(&mut sequences, &tokens, depth, &states_keys, |_, _| Disturbance::None)?;
-            for (place, token) in places.into_iter().zip(arg_max(&states, self.head())?) {
+            arg_max(&states, self.head(), &mut found)?;
+            for (place, &token) in places.into_iter().zip(&found) {
                 next[place] = token;
             }
         }

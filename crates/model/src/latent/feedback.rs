@@ -93,7 +93,8 @@ impl Feedback {
             Feedback::Identity => Ok(state),
             Feedback::Projector(projector) => projector.apply(&state),
             Feedback::LatentHead { features, mean, bias, std } => {
-                let mut latent = linear(&features.apply(&state)?, mean, Some(bias), Epilogue::None)?;
+                let mut latent = Tensor::empty(state.device());
+                linear(&features.apply(&state)?, mean, Some(bias), Epilogue::None, &mut latent)?;
                 latent.data_mut().iter_mut().for_each(|x| *x *= std);
                 Ok(latent)
             }
@@ -150,9 +151,11 @@ impl Projector {
     }
 
     pub(crate) fn apply(&self, x: &Tensor) -> OpResult<Tensor> {
-        let inner = linear(x, &self.first.0, Some(&self.first.1), Epilogue::GeluErf)?;
-        let out = linear(&inner, &self.second.0, Some(&self.second.1), Epilogue::None)?;
-        layer_norm(&out, &self.norm.0, &self.norm.1, NORM_EPS)
+        let [mut inner, mut second, mut out] = [0; 3].map(|_| Tensor::empty(x.device()));
+        linear(x, &self.first.0, Some(&self.first.1), Epilogue::GeluErf, &mut inner)?;
+        linear(&inner, &self.second.0, Some(&self.second.1), Epilogue::None, &mut second)?;
+        layer_norm(&second, &self.norm.0, &self.norm.1, NORM_EPS, &mut out)?;
+        Ok(out)
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -5,7 +5,10 @@ mod prefill;
 mod read_out;
 mod step;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use fathom::{
     Keep, Tensor,
@@ -15,19 +18,24 @@ use fathom::{
 };
 
 pub use feedback::{Feedback, Projector};
+use rayon::prelude::*;
 
 use crate::{
     body::{Body, Input},
     config::{Config, SpecialIds},
     error::{Error, Result},
-    pass::{Disturbance, DropSites, Run, coordinates, last_rows},
+    pass::{Disturbance, DropSites, Run, Wanted, coordinates},
     perturbation::{Perturbation, Scope, Sites},
     reasoner::{Branch, Reasoner, Thought},
+    scratch::Pool,
     weights::Loader,
 };
 
 /// Rows of one forward at most: bounds the memory of activations, and leaves enough rows to fill the kernels.
 const ROWS: usize = 256;
+
+/// Bytes of a body that a processor's cache holds.
+const CACHED: usize = 4 << 20;
 
 /// The three published forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +56,7 @@ pub struct LatentChain {
     feedback: Feedback,
     ids: ChainIds,
     context: usize,
+    scratch: Pool,
     prefilled: AtomicUsize,
 }
 
@@ -111,7 +120,15 @@ impl LatentChain {
             latent: ids.latent.ok_or_else(|| missing("<|latent|>"))?,
             eos: ids.eos.clone(),
         };
-        Ok(Self { kind, body, feedback, ids, context: config.context(), prefilled: AtomicUsize::new(0) })
+        Ok(Self {
+            kind,
+            body,
+            feedback,
+            ids,
+            context: config.context(),
+            scratch: Pool::new(loader.device),
+            prefilled: AtomicUsize::new(0),
+        })
     }
 
     /// Which published form this is.
@@ -152,7 +169,7 @@ impl LatentChain {
         &self,
         sequences: &mut [&mut Sequence],
         inputs: &[Vec<Input<'_>>],
-        disturbance: impl Fn(&[Run<'_>], std::ops::Range<usize>) -> Disturbance<'d>,
+        disturbance: impl Fn(&[Run<'_>], Range<usize>) -> Disturbance<'d> + Sync,
     ) -> Result<Tensor> {
         if sequences.len() != inputs.len() {
             let what = format!("{} sequences and inputs of {}", sequences.len(), inputs.len());
@@ -163,25 +180,47 @@ impl LatentChain {
             return Err(Error::PromptTooLong { tokens, context: self.context });
         }
         let width = self.body.width();
-        let mut states = Vec::with_capacity(sequences.len() * width);
-        let mut first = 0;
-        while first < sequences.len() {
-            let mut rows = 0;
-            let fits = inputs[first..].iter().take_while(|input| {
-                rows += input.len();
-                rows <= ROWS
-            });
-            let end = first + fits.count().max(1);
-            let flat = inputs[first..end].concat();
-            let admitted = sequences[first..end].iter_mut().zip(&inputs[first..end]);
+        let mut states = Tensor::zeros(self.body.head().device(), sequences.len(), width);
+        let (mut left, mut out, mut first) = (sequences, states.data_mut(), 0);
+        let mut parts = Vec::new();
+        for count in parts_of(inputs, self.most_rows(inputs)) {
+            let (sequences, others) = left.split_at_mut(count);
+            let (states, rest) = out.split_at_mut(count * width);
+            parts.push((first, sequences, states));
+            (left, out, first) = (others, rest, first + count);
+        }
+        let pass = |(first, sequences, states): (usize, &mut [&mut Sequence], &mut [f32])| -> Result<()> {
+            let range = first..first + sequences.len();
+            let inputs = &inputs[range.clone()];
+            let flat = inputs.concat();
+            let admitted = sequences.iter_mut().zip(inputs);
             let mut runs: Vec<Run<'_>> =
                 admitted.map(|(sequence, rows)| Run::admit(sequence, rows.len())).collect();
-            let disturbance = disturbance(&runs, first..end);
-            let x = self.body.forward(&flat, &mut runs, &disturbance)?;
-            states.extend_from_slice(x.select(&last_rows(&runs))?.data());
-            first = end;
+            let disturbance = disturbance(&runs, range);
+            self.scratch.with(|scratch| {
+                let x = self.body.forward(&flat, &mut runs, &disturbance, Wanted::Last, scratch)?;
+                states.copy_from_slice(x.data());
+                Ok(())
+            })
+        };
+        if self.side_by_side() {
+            parts.into_par_iter().try_for_each(pass)?;
+        } else {
+            parts.into_iter().try_for_each(pass)?;
         }
-        Ok(Tensor::new(self.body.head().device(), sequences.len(), width, states)?)
+        Ok(states)
+    }
+
+    /// Whether passes run side by side: where the weights fit the cache of a processor, threads that each go through all
+    /// of them on rows of their own are faster than threads that share every product.
+    fn side_by_side(&self) -> bool {
+        self.body.bytes() <= CACHED
+    }
+
+    /// Rows of one forward at most.
+    fn most_rows(&self, inputs: &[Vec<Input<'_>>]) -> usize {
+        let all: usize = inputs.iter().map(Vec::len).sum();
+        if self.side_by_side() { all.div_ceil(rayon::current_num_threads()).min(ROWS) } else { ROWS }
     }
 
     /// Turns states into thoughts: φ, then additive noise where the perturbation is that. Noise on a latent carries
@@ -233,9 +272,27 @@ impl LatentChain {
         if self.kind != Kind::Colar {
             return Ok(vec![false; states.rows()]);
         }
-        let tokens = arg_max(states, self.body.head())?;
+        let mut tokens = Vec::new();
+        arg_max(states, self.body.head(), &mut tokens)?;
         Ok(tokens.into_iter().map(|token| token == self.ids.latent_end).collect())
     }
+}
+
+/// How many sequences go together, in turn, so that they have at most `most` rows, or one sequence more.
+fn parts_of(inputs: &[Vec<Input<'_>>], most: usize) -> Vec<usize> {
+    let mut parts: Vec<usize> = Vec::new();
+    let mut rows = usize::MAX;
+    for input in inputs {
+        rows = rows.saturating_add(input.len());
+        match parts.last_mut().filter(|_| rows <= most) {
+            Some(last) => *last += 1,
+            None => {
+                parts.push(1);
+                rows = input.len();
+            }
+        }
+    }
+    parts
 }
 
 /// Whether trajectories differ before the first latent.

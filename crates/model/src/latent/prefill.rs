@@ -38,7 +38,7 @@ impl LatentChain {
         )?;
         if copies < draws.len() {
             sequences = sequences.remove(0).fork(draws.len());
-            states = states.select(&vec![0; draws.len()])?;
+            states.repeat(draws.len());
         }
         self.thoughts(sequences, states, draws, perturbation)
     }

@@ -69,6 +69,8 @@ impl LatentChain {
         let states = self.advance(&mut sequences, &inputs, |runs, range| {
             self.disturbance(perturbation, runs, &draws[range])
         })?;
-        Ok(arg_max(&states, self.body.head())?)
+        let mut tokens = Vec::new();
+        arg_max(&states, self.body.head(), &mut tokens)?;
+        Ok(tokens)
     }
 }

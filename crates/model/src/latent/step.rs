@@ -1,6 +1,6 @@
 //! Passes 1 to T − 1: a thought is fed at its position, the next one comes out.
 
-use fathom::random::Draw;
+use fathom::{Tensor, random::Draw};
 
 use super::{ChainThought, LatentChain};
 use crate::{body::Input, error::Result, perturbation::Perturbation, reasoner::Branch};
@@ -68,7 +68,9 @@ impl LatentChain {
             thoughts.extend(fork(thought, &draws));
         }
         let next: Vec<_> = thoughts.iter().map(|thought| (thought.draw, thought.sequence.len())).collect();
-        let latents = self.feed_back(states.select(&rows)?, &next, perturbation)?;
+        let mut forked = Tensor::empty(states.device());
+        states.select(&rows, &mut forked)?;
+        let latents = self.feed_back(forked, &next, perturbation)?;
         for (row, thought) in thoughts.iter_mut().enumerate().filter(|(_, thought)| !thought.ended) {
             thought.latents.push(latents.row(row).to_vec());
         }

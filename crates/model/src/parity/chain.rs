@@ -19,7 +19,8 @@ use crate::{
     body::Input,
     error::Result,
     latent::{Kind, LatentChain},
-    pass::{Disturbance, Run},
+    pass::{Disturbance, Run, Wanted},
+    scratch::Scratch,
 };
 
 /// Masks of one row by pass and site, `[rows, h]` each.
@@ -68,11 +69,12 @@ fn forward(chain: &LatentChain, prompt: &[u32], reference: &mut Reference) -> Re
     let inputs: Vec<Input<'_>> = prompt.iter().map(|&id| Input::Token(id)).collect();
     let mut sequence = Sequence::new(chain.body().layout());
     let mut runs = [Run::admit(&mut sequence, prompt.len())];
-    let state = chain.body().forward(&inputs, &mut runs, &Disturbance::None)?;
+    let mut scratch = Scratch::new(chain.body().head().device());
+    let state = chain.body().forward(&inputs, &mut runs, &Disturbance::None, Wanted::All, &mut scratch)?;
     let outputs = [
-        ("forward_logits_row0", logits(chain, &state)?),
+        ("forward_logits_row0", logits(chain, state)?),
         ("forward_last_hidden_row0", chain.feedback().apply(state.clone())?),
-        ("forward_final_norm_row0", state),
+        ("forward_final_norm_row0", state.clone()),
     ];
     for (name, computed) in outputs {
         if reference.has(name) {
@@ -83,7 +85,9 @@ fn forward(chain: &LatentChain, prompt: &[u32], reference: &mut Reference) -> Re
 }
 
 fn logits(chain: &LatentChain, state: &Tensor) -> Result<Tensor> {
-    Ok(linear(state, chain.body().head(), None, Epilogue::None)?)
+    let mut logits = Tensor::empty(state.device());
+    linear(state, chain.body().head(), None, Epilogue::None, &mut logits)?;
+    Ok(logits)
 }
 
 /// One recorded run: `run`.sequences, .latent_thoughts and .logits.
@@ -160,6 +164,7 @@ impl Script<'_> {
         let (body, ids) = (self.chain.body(), self.chain.ids());
         let width = body.width();
         let mut sequence = Sequence::new(body.layout());
+        let mut scratch = Scratch::new(body.head().device());
         let mut out = Replayed::default();
         let mut thinking = true;
         let mut finished = false;
@@ -174,8 +179,10 @@ impl Script<'_> {
             let recorded =
                 |site| self.masks.get(&(pass, site)).map_or(Perturb::None, |mask| Perturb::Scale(mask));
             let mut runs = [Run::admit(&mut sequence, inputs.len())];
-            let state = body.forward(&inputs, &mut runs, &Disturbance::Recorded(&recorded))?;
-            let state = state.select(&[state.rows() - 1])?;
+            let disturbance = Disturbance::Recorded(&recorded);
+            let states = body.forward(&inputs, &mut runs, &disturbance, Wanted::All, &mut scratch)?;
+            let mut state = Tensor::empty(states.device());
+            states.select(&[states.rows() - 1], &mut state)?;
             let logits = logits(self.chain, &state)?.into_data();
             let token = arg_max(&logits);
             out.logits.extend(logits);

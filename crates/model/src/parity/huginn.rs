@@ -1,5 +1,7 @@
 //! Recurrent depth: packed forwards, cached decoding, exit criteria.
 
+use std::ops::Range;
+
 use fathom::{
     Tensor,
     kv::Sequence,
@@ -11,6 +13,7 @@ use crate::{
     error::Result,
     huginn::{CachePolicy, Criterion, ExitMonitor, Huginn},
     pass::{Disturbance, Run},
+    scratch::Scratch,
 };
 
 pub(super) fn compare(network: &Huginn, reference: &mut Reference) -> Result<()> {
@@ -49,8 +52,24 @@ impl<'a> Case<'a> {
         Ok(Self { network, length, tokens: reference.ids("input_ids")?, initial })
     }
 
+    /// The initial states of some rows.
+    fn initial(&self, rows: Range<usize>) -> Result<Tensor> {
+        let mut state = Tensor::empty(self.initial.device());
+        self.initial.select(&rows.collect::<Vec<_>>(), &mut state)?;
+        Ok(state)
+    }
+
+    /// Of the last row alone.
+    fn last_logits(&self, hidden: &Tensor) -> Result<Vec<f32>> {
+        let mut last = Tensor::empty(hidden.device());
+        hidden.select(&[hidden.rows() - 1], &mut last)?;
+        Ok(self.logits(&last)?.into_data())
+    }
+
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        Ok(linear(hidden, self.network.head(), None, Epilogue::None)?)
+        let mut logits = Tensor::empty(hidden.device());
+        linear(hidden, self.network.head(), None, Epilogue::None, &mut logits)?;
+        Ok(logits)
     }
 
     /// Whole sequences at once, for every r that is recorded.
@@ -65,22 +84,18 @@ impl<'a> Case<'a> {
         let mut sequences: Vec<Sequence> =
             self.tokens.chunks(self.length).map(|_| Sequence::new(self.network.layout())).collect();
         let mut runs: Vec<Run<'_>> = sequences.iter_mut().map(|s| Run::admit(s, self.length)).collect();
-        let embedded = self.network.prelude(&self.tokens, &mut runs)?;
+        let embedded =
+            self.network.prelude(&self.tokens, &mut runs, &mut Scratch::new(self.initial.device()))?;
         if reference.has("embedded") {
             reference.check("embedded", embedded.data(), Tolerance::Values)?;
         }
+        let mut scratch = Scratch::new(embedded.device());
         let injected = self.network.inject(&embedded)?;
         let mut state = self.initial.clone();
         for r in 0..=deepest {
             if r > 0 {
-                state = self.network.iterate(
-                    state,
-                    &injected,
-                    &mut runs,
-                    r - 1,
-                    CachePolicy::Full,
-                    &Disturbance::None,
-                )?;
+                let (none, policy) = (Disturbance::None, CachePolicy::Full);
+                self.network.iterate(&mut state, &injected, &mut runs, r - 1, policy, &none, &mut scratch)?;
             }
             for (_, name) in names.iter().filter(|(at, _)| *at == r) {
                 let computed = if name.starts_with("state_after_step") {
@@ -88,7 +103,7 @@ impl<'a> Case<'a> {
                 } else if name.starts_with("latent_states_r") {
                     self.network.latent_states(&state)?
                 } else {
-                    let hidden = self.network.coda(&state, &mut runs)?;
+                    let hidden = self.network.coda(&state, &mut runs, &mut scratch)?;
                     if name.starts_with("head_r") { hidden } else { self.logits(&hidden)? }
                 };
                 reference.check(name, computed.data(), Tolerance::Values)?;
@@ -117,15 +132,16 @@ impl<'a> Case<'a> {
                 let rows = if call == 0 { 0..prefill } else { prefill + call - 1..prefill + call };
                 let steps = depth(if call == 0 { None } else { Some(rows.start) });
                 let mut runs = [Run::admit(&mut sequence, rows.len())];
-                let injected =
-                    self.network.inject(&self.network.prelude(&self.tokens[rows.clone()], &mut runs)?)?;
-                let mut state = self.initial.select(&rows.collect::<Vec<_>>())?;
+                let mut scratch = Scratch::new(self.initial.device());
+                let embedded = self.network.prelude(&self.tokens[rows.clone()], &mut runs, &mut scratch)?;
+                let injected = self.network.inject(&embedded)?;
+                let mut state = self.initial(rows)?;
                 for t in 0..steps {
-                    state =
-                        self.network.iterate(state, &injected, &mut runs, t, policy, &Disturbance::None)?;
+                    let none = Disturbance::None;
+                    self.network.iterate(&mut state, &injected, &mut runs, t, policy, &none, &mut scratch)?;
                 }
-                let hidden = self.network.coda(&state, &mut runs)?;
-                logits.extend(self.logits(&hidden.select(&[hidden.rows() - 1])?)?.into_data());
+                let hidden = self.network.coda(&state, &mut runs, &mut scratch)?;
+                logits.extend(self.last_logits(&hidden)?);
             }
             reference.check(&name, &logits, Tolerance::Values)?;
         }
@@ -140,26 +156,20 @@ impl<'a> Case<'a> {
                 continue;
             }
             let [steps] = reference.shape(&name)?;
-            let rows: Vec<usize> = (0..self.length).collect();
-            let mut state = self.initial.select(&rows)?;
+            let mut state = self.initial(0..self.length)?;
             let mut monitor = ExitMonitor::new(criterion, criterion.default_threshold(), state.clone());
             let mut sequence = Sequence::new(self.network.layout());
             let mut runs = [Run::admit(&mut sequence, self.length)];
-            let injected =
-                self.network.inject(&self.network.prelude(&self.tokens[..self.length], &mut runs)?)?;
+            let mut scratch = Scratch::new(self.initial.device());
+            let embedded = self.network.prelude(&self.tokens[..self.length], &mut runs, &mut scratch)?;
+            let injected = self.network.inject(&embedded)?;
             let mut values = Vec::with_capacity(steps);
             for t in 0..steps {
-                state = self.network.iterate(
-                    state,
-                    &injected,
-                    &mut runs,
-                    t,
-                    CachePolicy::Full,
-                    &Disturbance::None,
-                )?;
+                let (none, policy) = (Disturbance::None, CachePolicy::Full);
+                self.network.iterate(&mut state, &injected, &mut runs, t, policy, &none, &mut scratch)?;
                 let logits = if criterion.needs_logits() {
-                    let hidden = self.network.coda(&state, &mut runs)?;
-                    self.logits(&hidden.select(&[self.length - 1])?)?.into_data()
+                    let hidden = self.network.coda(&state, &mut runs, &mut scratch)?;
+                    self.last_logits(&hidden)?
                 } else {
                     Vec::new()
                 };

@@ -10,6 +10,7 @@ use fathom_model::{
     huginn::{CachePolicy, Huginn},
     load::{Model, Network},
     pass::{Disturbance, Run},
+    scratch::Scratch,
 };
 
 use crate::fixture;
@@ -42,18 +43,21 @@ fn initial_states_are_like_init() {
 /// Head states of a sequence that is fed in pieces.
 fn pieces(huginn: &Huginn, tokens: &[u32], cuts: &[usize], policy: CachePolicy, steps: usize) -> Vec<f32> {
     let mut sequence = Sequence::new(huginn.layout());
+    let mut scratch = Scratch::new(huginn.head().device());
     let mut out = Vec::new();
     let mut first = 0;
     for &end in cuts.iter().chain([&tokens.len()]) {
         let mut runs = [Run::admit(&mut sequence, end - first)];
-        let injected = huginn.inject(&huginn.prelude(&tokens[first..end], &mut runs).unwrap()).unwrap();
+        let embedded = huginn.prelude(&tokens[first..end], &mut runs, &mut scratch).unwrap();
+        let injected = huginn.inject(&embedded).unwrap();
         let draw = Draw { key: 9, trajectory: 0 };
         let at = |p: usize| Coordinates { draw, position: p as u32, iteration: 0 };
         let mut state: Tensor = huginn.initial_state(&(first..end).map(at).collect::<Vec<_>>());
         for t in 0..steps {
-            state = huginn.iterate(state, &injected, &mut runs, t, policy, &Disturbance::None).unwrap();
+            let none = Disturbance::None;
+            huginn.iterate(&mut state, &injected, &mut runs, t, policy, &none, &mut scratch).unwrap();
         }
-        out.extend(huginn.coda(&state, &mut runs).unwrap().into_data());
+        out.extend(huginn.coda(&state, &mut runs, &mut scratch).unwrap().into_data());
         first = end;
     }
     out

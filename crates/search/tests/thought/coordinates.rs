@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use fathom::{
-    DType, Keep, Perturb,
+    DType, Keep, Perturb, Tensor,
     kv::Sequence,
     ops::arg_max::arg_max,
     random::{Coordinates, Draw, Site, Stream, fill_normals, key, words},
@@ -13,9 +13,10 @@ use fathom_model::{
     body::Input,
     latent::{Kind, LatentChain},
     load::Network,
-    pass::{Disturbance, Run},
+    pass::{Disturbance, Run, Wanted},
     perturbation::{Perturbation, Scope, Sites},
     reasoner::{Reasoner, Thought},
+    scratch::Scratch,
 };
 use fathom_search::trajectories::{Thinking, draws, think};
 
@@ -47,6 +48,7 @@ fn mask(p: f32, site: Site, positions: std::ops::Range<usize>, width: usize) -> 
 fn by_hand(chain: &LatentChain, perturbation: Perturbation) -> (Vec<Vec<f32>>, Vec<u32>) {
     let width = chain.body().width();
     let mut sequence = Sequence::new(chain.body().layout());
+    let mut scratch = Scratch::new(chain.body().head().device());
     let layers = 2;
     let mut pass = |inputs: Vec<Input<'_>>, drops: bool| {
         let first = sequence.len();
@@ -66,8 +68,11 @@ fn by_hand(chain: &LatentChain, perturbation: Perturbation) -> (Vec<Vec<f32>>, V
         }
         let recorded = |site| masks.get(&site).map_or(Perturb::None, |mask| Perturb::Scale(mask));
         let mut runs = [Run::admit(&mut sequence, inputs.len())];
-        let state = chain.body().forward(&inputs, &mut runs, &Disturbance::Recorded(&recorded)).unwrap();
-        state.select(&[state.rows() - 1]).unwrap()
+        let recorded = Disturbance::Recorded(&recorded);
+        let states = chain.body().forward(&inputs, &mut runs, &recorded, Wanted::All, &mut scratch).unwrap();
+        let mut state = Tensor::empty(states.device());
+        states.select(&[states.rows() - 1], &mut state).unwrap();
+        state
     };
     let scope = match perturbation {
         Perturbation::Dropout { scope, .. } => scope,
@@ -93,7 +98,9 @@ fn by_hand(chain: &LatentChain, perturbation: Perturbation) -> (Vec<Vec<f32>>, V
     let mut token = chain.ids().latent_end;
     while answer.len() < ANSWER {
         state = pass(vec![Input::Token(token)], drops);
-        token = arg_max(&state, chain.body().head()).unwrap()[0];
+        let mut tokens = Vec::new();
+        arg_max(&state, chain.body().head(), &mut tokens).unwrap();
+        token = tokens[0];
         if chain.ids().eos.contains(&token) {
             break;
         }
@@ -144,7 +151,8 @@ fn recurrent_draws_carry_the_iteration() {
 
         let mut sequence = Sequence::new(huginn.layout());
         let mut runs = [Run::admit(&mut sequence, PROMPT.len())];
-        let injected = huginn.inject(&huginn.prelude(&PROMPT, &mut runs).unwrap()).unwrap();
+        let mut scratch = Scratch::new(huginn.head().device());
+        let injected = huginn.inject(&huginn.prelude(&PROMPT, &mut runs, &mut scratch).unwrap()).unwrap();
         let free = Draw { key: key(SEED, &PROMPT, Stream::State), trajectory: 0 };
         let rows = (0..PROMPT.len()).map(|p| Coordinates { draw: free, position: p as u32, iteration: 0 });
         let mut state = huginn.initial_state(&rows.collect::<Vec<_>>());
@@ -166,7 +174,8 @@ fn recurrent_draws_carry_the_iteration() {
                 }
             }
             let policy = fathom_model::huginn::CachePolicy::Full;
-            state = huginn.iterate(state, &injected, &mut runs, t, policy, &Disturbance::None).unwrap();
+            let none = Disturbance::None;
+            huginn.iterate(&mut state, &injected, &mut runs, t, policy, &none, &mut scratch).unwrap();
             assert_eq!(thoughts[0].latents()[t], state.row(last), "{perturbation:?}, iteration {t}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fathom::{DType, Device, kv::Sequence, random::Stream};
+use fathom::{DType, Device, kv::Sequence, ops::arg_max::arg_max, random::Stream};
 use fathom_model::{
     body::Input,
     folder::Folder,
@@ -81,7 +81,9 @@ fn an_ended_thought_goes_on_from_its_end_token() {
         let first = |inputs: Vec<Input<'_>>| {
             let mut sequence = Sequence::new(chain.body().layout());
             let state = chain.advance(&mut [&mut sequence], &[inputs], |_, _| Disturbance::None).unwrap();
-            fathom::ops::arg_max::arg_max(&state, head).unwrap()[0]
+            let mut tokens = Vec::new();
+            arg_max(&state, head, &mut tokens).unwrap();
+            tokens[0]
         };
         assert_eq!(first(fed.clone()), 192, "the state after the last latent writes the end token");
         let opened = first([fed, vec![Input::Token(192)]].concat());

@@ -1,0 +1,76 @@
+//! What a pass writes on its way, kept for the next one.
+
+use std::sync::{Mutex, PoisonError};
+
+use fathom::{
+    Device, Tensor,
+    ops::{attention::Query, rope::angles},
+};
+
+/// The tensors and lists that a pass goes through. They keep their memory, so that a pass over as many rows as one
+/// before it allocates nothing.
+#[derive(Debug)]
+pub struct Scratch {
+    /// The residual stream, then the state after the final norm.
+    pub(crate) x: Tensor,
+    pub(crate) normed: Tensor,
+    pub(crate) qkv: Tensor,
+    pub(crate) mixed: Tensor,
+    pub(crate) hidden: Tensor,
+    /// Rows that are left of another tensor, or the branch that joins the stream.
+    pub(crate) aside: Tensor,
+    pub(crate) turns: Tensor,
+    pub(crate) positions: Vec<usize>,
+    pub(crate) ids: Vec<u32>,
+    pub(crate) queries: Vec<Query>,
+    pub(crate) slots: Vec<usize>,
+}
+
+impl Scratch {
+    /// Without memory yet.
+    pub fn new(device: Device) -> Self {
+        let empty = || Tensor::empty(device);
+        Self {
+            x: empty(),
+            normed: empty(),
+            qkv: empty(),
+            mixed: empty(),
+            hidden: empty(),
+            aside: empty(),
+            turns: empty(),
+            positions: Vec::new(),
+            ids: Vec::new(),
+            queries: Vec::new(),
+            slots: Vec::new(),
+        }
+    }
+
+    /// Takes the rotary angles of rows at `positions`.
+    pub(crate) fn turn(&mut self, positions: impl Iterator<Item = usize>, frequencies: &[f32]) {
+        self.positions.clear();
+        self.positions.extend(positions);
+        angles(&self.positions, frequencies, &mut self.turns);
+    }
+}
+
+/// Scratch for passes that run at the same time: each takes one and gives it back.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    device: Device,
+    idle: Mutex<Vec<Scratch>>,
+}
+
+impl Pool {
+    pub(crate) fn new(device: Device) -> Self {
+        Self { device, idle: Mutex::default() }
+    }
+
+    pub(crate) fn with<T>(&self, pass: impl FnOnce(&mut Scratch) -> T) -> T {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let mut scratch = taken.unwrap_or_else(|| Scratch::new(self.device));
+        let outcome = pass(&mut scratch);
+        idle().push(scratch);
+        outcome
+    }
+}
