@@ -73,13 +73,10 @@ impl Group<'_> {
             0 => Throughput::Bytes(work.bytes as u64),
             flop => Throughput::ElementsAndBytes { elements: flop as u64, bytes: work.bytes as u64 },
         });
-        let (mut setup, mut run) = (Some(setup), None);
+        let (mut setup, mut prepared) = (Some(setup), None);
         let mut samples = Vec::new();
         self.inner.bench_function(&name, |bencher| {
-            if let Some(setup) = setup.take() {
-                run = Some(setup());
-            }
-            let Some(run) = &mut run else { return };
+            let run = prepared.get_or_insert_with(|| setup.take().expect("set up once")());
             bencher.iter_custom(|count| {
                 let start = Instant::now();
                 (0..count).for_each(|_| run());

@@ -53,9 +53,7 @@ impl Server {
     pub(crate) fn time(&mut self, case: &Case) -> Result<f64, Box<dyn Error>> {
         let pool = match self.pools.entry(case.threads) {
             Entry::Occupied(pool) => pool.into_mut(),
-            Entry::Vacant(place) => {
-                place.insert(ThreadPoolBuilder::new().num_threads(case.threads).build()?)
-            }
+            Entry::Vacant(place) => place.insert(ThreadPoolBuilder::new().num_threads(case.threads).build()?),
         };
         let run = match &mut self.newest {
             Some((work, run)) if *work == case.work => run,
