@@ -1,33 +1,23 @@
-//! Activations of the MLPs, on slices.
+//! Activations of the MLPs: plain operations, so that loops over them become whole vectors.
 
-use super::simd::widest;
-
-widest! {
-    /// GELU with tanh. Since ½(1 + tanh u) = 1/(1 + e^(−2u)), it takes one exponential and cancels nowhere.
-    pub(crate) fn gelu_tanh(values: &mut [f32]) {
-        /// −2·√(2/π)
-        const FACTOR: f32 = -2.0 * 0.797_884_6;
-        for x in values {
-            let u = *x + 0.044_715 * (*x * *x * *x);
-            *x /= 1.0 + exp(FACTOR * u);
-        }
-    }
+/// GELU with tanh. Since ½(1 + tanh u) = 1/(1 + e^(−2u)), it takes one exponential and cancels nowhere.
+#[inline(always)]
+pub(crate) fn gelu_tanh(x: f32) -> f32 {
+    /// −2·√(2/π)
+    const FACTOR: f32 = -2.0 * 0.797_884_6;
+    let u = x + 0.044_715 * (x * x * x);
+    x / (1.0 + exp(FACTOR * u))
 }
 
 /// GELU with the error function.
-pub(crate) fn gelu_erf(values: &mut [f32]) {
-    for x in values {
-        *x = 0.5 * *x * (1.0 + libm::erff(*x * std::f32::consts::FRAC_1_SQRT_2));
-    }
+pub(crate) fn gelu_erf(x: f32) -> f32 {
+    0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
-widest! {
-    /// out = silu(even lane)·odd lane, where x·silu is x/(1 + e^(−x)).
-    pub(crate) fn swiglu(lanes: &[f32], out: &mut [f32]) {
-        for (out, pair) in out.iter_mut().zip(lanes.chunks_exact(2)) {
-            *out = pair[0] / (1.0 + exp(-pair[0])) * pair[1];
-        }
-    }
+/// silu(gate)·up, where x·silu is x/(1 + e^(−x)).
+#[inline(always)]
+pub(crate) fn swiglu([gate, up]: [f32; 2]) -> f32 {
+    gate / (1.0 + exp(-gate)) * up
 }
 
 /// eˣ within one unit in the last place: 2^n·e^r with n = round(x/ln 2), ln 2 in two parts, and Sleef's polynomial of
@@ -37,9 +27,12 @@ widest! {
 pub(crate) fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_145_75;
     const LN_2_LOW: f32 = 1.428_606_8e-6;
+    /// 1.5·2²³: a sum with it is rounded to a whole number, which its low bits hold.
+    const ROUND: f32 = 12_582_912.0;
     // Beyond these the result is 0 or infinite in f32 whatever the rest says.
     let x = x.clamp(-104.0, 104.0);
-    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
     let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, x));
     let mut sum = 0.000_198_527_62;
     for coefficient in [0.001_393_043_6, 0.008_333_361, 0.041_666_485, 0.166_666_67, 0.5] {
@@ -47,14 +40,15 @@ pub(crate) fn exp(x: f32) -> f32 {
     }
     let sum = 1.0 + (r * r).mul_add(sum, r);
     // Two factors, as n reaches below the smallest normal exponent and above the largest.
-    let (half, n) = ((n as i32) >> 1, n as i32);
-    sum * power_of_two(half) * power_of_two(n - half)
+    let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+    let half = n >> 1;
+    sum * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }
 
 /// 2ⁿ for −126 ≤ n ≤ 127.
 #[inline(always)]
 fn power_of_two(n: i32) -> f32 {
-    f32::from_bits(((n + 127) << 23) as u32)
+    f32::from_bits((n.wrapping_add(127) << 23) as u32)
 }
 
 #[cfg(test)]
@@ -73,25 +67,5 @@ mod tests {
         }
         assert_eq!((exp(f32::NEG_INFINITY), exp(f32::INFINITY), exp(0.0)), (0.0, f32::INFINITY, 1.0));
         assert!(exp(f32::NAN).is_nan());
-    }
-
-    /// The widest instruction set rounds as element by element.
-    #[test]
-    fn slices_agree_with_single_elements() {
-        let values: Vec<f32> = (0..77).map(|i| (i as f32 - 38.5) * 0.37).collect();
-        let mut together = values.clone();
-        gelu_tanh(&mut together);
-        for (&x, y) in values.iter().zip(together) {
-            let mut alone = [x];
-            gelu_tanh(&mut alone);
-            assert_eq!(alone[0].to_bits(), y.to_bits(), "gelu of {x}");
-        }
-        let mut out = [f32::NAN; 38];
-        swiglu(&values, &mut out);
-        for (pair, y) in values.chunks_exact(2).zip(out) {
-            let mut alone = [f32::NAN];
-            swiglu(pair, &mut alone);
-            assert_eq!(alone[0].to_bits(), y.to_bits(), "gate of {pair:?}");
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! trajectories) is read once for all of them.
 
 mod dots;
+mod weighted;
 
 use std::{array, ops::Range};
 
@@ -12,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::{activation::exp, simd::widest, tile::Level};
 use crate::{
-    kv::{Rows, Sequence, Span, Spans},
+    kv::{Sequence, Span, Spans},
     ops::attention::{Heads, MAX_DIM, Query},
 };
 
@@ -22,11 +23,21 @@ const ROWS: usize = 4;
 /// Tiles of rows a task at least, so that a task outweighs its start.
 const TILES: usize = 2;
 
-/// Scores of a tile of rows, on the stack for contexts of usual length.
-type Scores = SmallVec<[f32; ROWS * 1024]>;
-
-/// Keys or values that were stored in bf16, widened for one tile.
+/// Elements of keys or values that were stored in bf16 and are widened at a time.
 const WIDENED: usize = 4 * MAX_DIM;
+
+/// What a task works on.
+struct Bench {
+    /// Scores of a tile's rows, on the stack for contexts of usual length.
+    scores: SmallVec<[f32; ROWS * 1024]>,
+    widened: [f32; WIDENED],
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { scores: SmallVec::new(), widened: [0.0; WIDENED] }
+    }
+}
 
 /// out = softmax(q·kᵀ/√d)·v for each row and head; `q` holds a row's queries first, `stride` elements a row.
 ///
@@ -42,17 +53,20 @@ pub(crate) fn attention<S: AsRef<Sequence> + Sync>(
     out: &mut [f32],
 ) {
     let tiles = out.par_chunks_mut(ROWS * heads.query * heads.dim).zip(q.par_chunks(ROWS * stride));
-    tiles.zip(rows.par_chunks(ROWS)).with_min_len(TILES).for_each(|((out, q), rows)| {
-        let spans = rows.iter().map(|row| sequences[row.sequence].as_ref().spans(slots));
-        let spans: SmallVec<[Spans<'_>; ROWS]> = spans.collect();
-        let tile = Tile { q, stride, spans: &spans, rows, heads };
-        match rows.len() {
-            1 => tile.run::<1>(out),
-            2 => tile.run::<2>(out),
-            3 => tile.run::<3>(out),
-            _ => tile.run::<ROWS>(out),
-        }
-    });
+    tiles.zip(rows.par_chunks(ROWS)).with_min_len(TILES).for_each_init(
+        Bench::new,
+        |bench, ((out, q), rows)| {
+            let spans = rows.iter().map(|row| sequences[row.sequence].as_ref().spans(slots));
+            let spans: SmallVec<[Spans<'_>; ROWS]> = spans.collect();
+            let tile = Tile { q, stride, spans: &spans, rows, heads };
+            match rows.len() {
+                1 => tile.run::<1>(bench, out),
+                2 => tile.run::<2>(bench, out),
+                3 => tile.run::<3>(bench, out),
+                _ => tile.run::<ROWS>(bench, out),
+            }
+        },
+    );
 }
 
 /// Up to [`ROWS`] neighbouring rows.
@@ -76,7 +90,7 @@ struct Piece<'a> {
 }
 
 impl<'s> Tile<'_, 's> {
-    fn run<const R: usize>(&self, out: &mut [f32]) {
+    fn run<const R: usize>(&self, Bench { scores, widened }: &mut Bench, out: &mut [f32]) {
         let level = Level::best();
         let Heads { query, kv, dim } = self.heads;
         let pieces = self.pieces();
@@ -85,13 +99,14 @@ impl<'s> Tile<'_, 's> {
             seen[piece.rows.clone()].fill(piece.base + piece.positions.len());
         }
         let stride = seen.into_iter().max().unwrap_or(0);
-        let mut scores = Scores::from_elem(0.0, R * stride);
-        let mut buffer = [0.0; WIDENED];
+        if scores.len() < R * stride {
+            scores.resize(R * stride, 0.0);
+        }
         for head in 0..query {
             let channels = head / (query / kv) * dim..(head / (query / kv) + 1) * dim;
             let q: [&[f32]; R] = array::from_fn(|row| &self.q[row * self.stride + head * dim..][..dim]);
             for (piece, positions, at) in chunks(&pieces, dim) {
-                let keys = piece.span.keys(positions, channels.clone(), &mut buffer);
+                let keys = piece.span.keys(positions, channels.clone(), widened);
                 let first = piece.rows.start;
                 let scores = &mut scores[first * stride + at..];
                 match piece.rows.len() {
@@ -107,13 +122,13 @@ impl<'s> Tile<'_, 's> {
                 row[head * dim..(head + 1) * dim].fill(0.0);
             }
             for (piece, positions, at) in chunks(&pieces, dim) {
-                let values = piece.span.values(positions, channels.clone(), &mut buffer);
+                let values = piece.span.values(positions, channels.clone(), widened);
                 let first = piece.rows.start;
                 let (weights, out) =
                     (&scores[first * stride + at..], &mut out[first * query * dim + head * dim..]);
                 match piece.rows.len() {
-                    1 => add_weighted::<1>(weights, stride, &values, out, query * dim),
-                    _ => add_weighted::<R>(weights, stride, &values, out, query * dim),
+                    1 => weighted::add_weighted::<1>(level, weights, stride, &values, out, query * dim),
+                    _ => weighted::add_weighted::<R>(level, weights, stride, &values, out, query * dim),
                 }
             }
             for (row, factor) in out.chunks_mut(query * dim).zip(factors) {
@@ -123,7 +138,7 @@ impl<'s> Tile<'_, 's> {
     }
 
     /// What the rows read, in an order that is rising for each of them.
-    fn pieces(&self) -> SmallVec<[Piece<'s>; 16]> {
+    fn pieces(&self) -> SmallVec<[Piece<'s>; 8]> {
         let views: SmallVec<[Spans<'s>; ROWS]> = self.rows.iter().zip(self.spans).map(visible).collect();
         let mut bases = [0; ROWS];
         let mut pieces = SmallVec::new();
@@ -186,41 +201,5 @@ widest! {
         let max = max.into_iter().fold(f32::NEG_INFINITY, f32::max);
         scores.iter_mut().for_each(|score| *score = exp(*score - max));
         *factor = 1.0 / scores.iter().fold(0.0, |sum, weight| sum + weight);
-    }
-}
-
-/// Channels that are summed side by side in registers.
-const CHANNELS: usize = 32;
-
-widest! {
-    /// out[r] += Σ weight[r]·value, one chain of fused multiply-adds a channel, by rising position; rows of weights and
-    /// of `out` are `stride` and `width` apart.
-    fn add_weighted<const R: usize>(weights: &[f32], stride: usize, values: &Rows<'_>, out: &mut [f32], width: usize) {
-        let (values, step, count, dim) = (values.data(), values.stride(), values.count(), values.width());
-        let weights: [&[f32]; R] = array::from_fn(|row| &weights[row * stride..row * stride + count]);
-        let whole = dim / CHANNELS * CHANNELS;
-        for from in (0..whole).step_by(CHANNELS) {
-            let mut sums = [[0.0; CHANNELS]; R];
-            for (row, sums) in sums.iter_mut().enumerate() {
-                sums.copy_from_slice(&out[row * width + from..][..CHANNELS]);
-            }
-            for i in 0..count {
-                let value = &values[i * step + from..][..CHANNELS];
-                for (weights, sums) in weights.iter().zip(&mut sums) {
-                    let weight = weights[i];
-                    sums.iter_mut().zip(value).for_each(|(sum, &value)| *sum = weight.mul_add(value, *sum));
-                }
-            }
-            for (row, sums) in sums.iter().enumerate() {
-                out[row * width + from..][..CHANNELS].copy_from_slice(sums);
-            }
-        }
-        for i in 0..count {
-            let value = &values[i * step + whole..i * step + dim];
-            for (row, weights) in weights.iter().enumerate() {
-                let out = &mut out[row * width + whole..row * width + dim];
-                out.iter_mut().zip(value).for_each(|(sum, &value)| *sum = weights[i].mul_add(value, *sum));
-            }
-        }
     }
 }

@@ -7,41 +7,55 @@
 use rayon::prelude::*;
 
 use super::tile::{Level, ROWS, Rows, STEPS, Sums, tile};
-use crate::{Weight, weight::PANEL};
+use crate::{DType, Weight, weight::PANEL};
 
-/// Panels a task: enough that rounding rows to bf16 costs little beside multiplying them.
-const RUN: usize = 4;
+/// Panels a task at most: so many that bringing rows into words costs little beside multiplying them.
+const RUN: usize = 8;
 
 /// Below this many multiply-adds a product runs on the calling thread: waking another costs more.
-const PARALLEL: usize = 1 << 20;
+const PARALLEL: usize = 1 << 22;
 
 /// Calls `sink(first row, first column, rows of the tile)` for every tile of x·W, `x` being `[m, k]`. Columns beyond
 /// the last are zero.
 pub(crate) fn tiles(x: &[f32], w: &Weight, sink: impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync) {
     let level = Level::best();
     let (k, steps, panels) = (w.k(), w.steps(), w.panels());
-    let task = |run: usize| {
-        let run = run * RUN..((run + 1) * RUN).min(panels);
-        let mut rows = Rows::new(w.dtype());
-        let mut sums: [Sums; RUN] = [[[0.0; PANEL]; ROWS]; RUN];
+    // As many tasks for each thread, of nearly as many panels.
+    let threads = rayon::current_num_threads();
+    let tasks = 2 * threads * panels.div_ceil(2 * threads * RUN);
+    let task = |Bench { rows, sums }: &mut Bench, task: usize| {
+        let run = task * panels / tasks..(task + 1) * panels / tasks;
         for (index, x) in x.chunks(ROWS * k).enumerate() {
             for from in (0..steps).step_by(STEPS) {
                 let part = from * PANEL..(from + STEPS).min(steps) * PANEL;
                 rows.fill(level, x, k, from);
-                for (panel, sums) in run.clone().zip(&mut sums) {
-                    tile(level, &rows, &w.panel(panel)[part.clone()], from == 0, sums);
+                for (panel, sums) in run.clone().zip(&mut *sums) {
+                    tile(level, rows, &w.panel(panel)[part.clone()], from == 0, sums);
                 }
             }
-            for (panel, sums) in run.clone().zip(&mut sums) {
+            for (panel, sums) in run.clone().zip(&mut *sums) {
                 sink(index * ROWS, panel * PANEL, &mut sums[..x.len() / k]);
             }
         }
     };
-    let runs = panels.div_ceil(RUN);
-    if x.len() * w.n() < PARALLEL {
-        (0..runs).for_each(task);
+    let bench = || Bench::new(w.dtype());
+    if threads == 1 || x.len() * w.n() < PARALLEL {
+        let mut bench = bench();
+        (0..tasks).for_each(|index| task(&mut bench, index));
     } else {
-        (0..runs).into_par_iter().for_each(task);
+        (0..tasks).into_par_iter().for_each_init(bench, task);
+    }
+}
+
+/// What a task works on: rows brought into words, and the sums of its panels.
+struct Bench {
+    rows: Rows,
+    sums: [Sums; RUN],
+}
+
+impl Bench {
+    fn new(dtype: DType) -> Self {
+        Self { rows: Rows::new(dtype), sums: [[[0.0; PANEL]; ROWS]; RUN] }
     }
 }
 

@@ -1,78 +1,99 @@
 //! What becomes of a product's tiles while they are hot.
 
 use super::{
-    activation,
+    activation::{gelu_erf, gelu_tanh, swiglu},
     gemm::{Shared, tiles},
-    perturb,
+    perturb::perturb_lanes,
     simd::widest,
 };
-use crate::{Weight, ops::linear::Epilogue, weight::PANEL};
+use crate::{Perturb, Weight, ops::linear::Epilogue, weight::PANEL};
 
 /// out = epilogue(x·W + b); for the residual epilogue out += perturb(x·W + b).
 pub(crate) fn linear(x: &[f32], w: &Weight, bias: Option<&[f32]>, epilogue: &Epilogue<'_>, out: &mut [f32]) {
     let width = if let Epilogue::SwiGlu = epilogue { w.n() / 2 } else { w.n() };
     let out = Shared::new(out, width);
     tiles(x, w, |row, column, sums| {
+        let mut lanes = [0.0; PANEL];
         if let Some(bias) = bias {
-            add_bias(sums, &bias[column..(column + PANEL).min(bias.len())]);
+            let bias = &bias[column..(column + PANEL).min(bias.len())];
+            lanes[..bias.len()].copy_from_slice(bias);
         }
+        let (bias, place) = (&lanes, Place { out: &out, row, column });
         match epilogue {
-            Epilogue::None => store(sums, &out, row, column),
-            Epilogue::GeluTanh => {
-                activation::gelu_tanh(sums.as_flattened_mut());
-                store(sums, &out, row, column);
-            }
-            Epilogue::GeluErf => {
-                activation::gelu_erf(sums.as_flattened_mut());
-                store(sums, &out, row, column);
-            }
-            Epilogue::SwiGlu => swiglu(sums, &out, row, column / 2),
+            Epilogue::None => store(sums, bias, place),
+            Epilogue::GeluTanh => store_gelu_tanh(sums, bias, place),
+            Epilogue::GeluErf => store_gelu_erf(sums, bias, place),
+            Epilogue::SwiGlu => store_swiglu(sums, place),
+            Epilogue::Residual(Perturb::None) => add(sums, bias, place),
             Epilogue::Residual(perturbation) => {
                 for (i, lanes) in sums.iter_mut().enumerate() {
-                    perturb::perturb_lanes(*perturbation, row + i, column, width, lanes);
+                    lanes.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += bias);
+                    perturb_lanes(*perturbation, row + i, column, width, lanes);
                 }
-                add(sums, &out, row, column);
+                add(sums, &[0.0; PANEL], place);
             }
         }
     });
 }
 
-widest! {
-    fn add_bias(sums: &mut [[f32; PANEL]], bias: &[f32]) {
-        let mut lanes = [0.0; PANEL];
-        lanes[..bias.len()].copy_from_slice(bias);
-        for sum in sums.as_flattened_mut().as_chunks_mut::<PANEL>().0 {
-            sum.iter_mut().zip(lanes).for_each(|(sum, bias)| *sum += bias);
-        }
-    }
+/// Where a tile stands in the result.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    out: &'a Shared,
+    row: usize,
+    column: usize,
 }
 
-widest! {
-    fn store(sums: &mut [[f32; PANEL]], out: &Shared, row: usize, column: usize) {
-        for (i, lanes) in sums.iter().enumerate() {
+impl Place<'_> {
+    /// Row i of the tile as `finish` makes it of what stands there and of the sums.
+    #[inline(always)]
+    fn each(self, sums: &[[f32; PANEL]], finish: impl Fn(f32, f32, usize) -> f32) {
+        for (i, sums) in sums.iter().enumerate() {
             // SAFETY: this tile's columns of this row belong to this call alone.
-            let piece = unsafe { out.piece(row + i, column, PANEL) };
-            piece.copy_from_slice(&lanes[..piece.len()]);
+            let piece = unsafe { self.out.piece(self.row + i, self.column, PANEL) };
+            if let Some(whole) = piece.first_chunk_mut::<PANEL>() {
+                for (lane, (out, &sum)) in whole.iter_mut().zip(sums).enumerate() {
+                    *out = finish(*out, sum, lane);
+                }
+            } else {
+                for (lane, (out, &sum)) in piece.iter_mut().zip(sums).enumerate() {
+                    *out = finish(*out, sum, lane);
+                }
+            }
         }
     }
 }
 
 widest! {
-    fn add(sums: &mut [[f32; PANEL]], out: &Shared, row: usize, column: usize) {
-        for (i, lanes) in sums.iter().enumerate() {
-            // SAFETY: as in `store`.
-            let piece = unsafe { out.piece(row + i, column, PANEL) };
-            piece.iter_mut().zip(lanes).for_each(|(out, sum)| *out += sum);
-        }
+    fn store(sums: &[[f32; PANEL]], bias: &[f32; PANEL], place: Place<'_>) {
+        place.each(sums, |_, sum, lane| sum + bias[lane]);
     }
 }
 
 widest! {
-    fn swiglu(sums: &mut [[f32; PANEL]], out: &Shared, row: usize, column: usize) {
-        for (i, lanes) in sums.iter().enumerate() {
-            // SAFETY: as in `store`; half as many columns come out as went in.
-            let piece = unsafe { out.piece(row + i, column, PANEL / 2) };
-            activation::swiglu(&lanes[..2 * piece.len()], piece);
+    fn store_gelu_tanh(sums: &[[f32; PANEL]], bias: &[f32; PANEL], place: Place<'_>) {
+        place.each(sums, |_, sum, lane| gelu_tanh(sum + bias[lane]));
+    }
+}
+
+fn store_gelu_erf(sums: &[[f32; PANEL]], bias: &[f32; PANEL], place: Place<'_>) {
+    place.each(sums, |_, sum, lane| gelu_erf(sum + bias[lane]));
+}
+
+widest! {
+    fn add(sums: &[[f32; PANEL]], bias: &[f32; PANEL], place: Place<'_>) {
+        place.each(sums, |out, sum, lane| out + (sum + bias[lane]));
+    }
+}
+
+widest! {
+    fn store_swiglu(sums: &[[f32; PANEL]], place: Place<'_>) {
+        for (i, sums) in sums.iter().enumerate() {
+            // SAFETY: as in `each`; half as many columns come out as went in.
+            let piece = unsafe { place.out.piece(place.row + i, place.column / 2, PANEL / 2) };
+            for (out, pair) in piece.iter_mut().zip(sums.as_chunks().0) {
+                *out = swiglu(*pair);
+            }
         }
     }
 }

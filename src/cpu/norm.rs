@@ -32,6 +32,9 @@ const MOMENT_LANES: usize = 8;
 /// Vectors of [`MOMENT_LANES`] that are gathered before their moments join those before them.
 const MOMENT_CHUNK: usize = 16;
 
+/// Levels at which chunks join: enough that up to 2¹⁴ channels join pairwise throughout.
+const MOMENT_LEVELS: usize = 8;
+
 /// Number of values, their mean, and the sum of their squared distances from it.
 #[derive(Clone, Copy)]
 struct Moments {
@@ -64,8 +67,8 @@ impl Moments {
 fn moments(x: &[f32]) -> (f32, f32) {
     let (whole, rest) = x.split_at(x.len() / MOMENT_LANES * MOMENT_LANES);
     let chunks = whole.len().div_ceil(MOMENT_LANES * MOMENT_CHUNK);
-    let depth = chunks.next_power_of_two().ilog2().max(1) as usize;
-    let mut levels = [[Moments::NONE; MOMENT_LANES]; usize::BITS as usize];
+    let depth = (chunks.next_power_of_two().ilog2() as usize).clamp(1, MOMENT_LEVELS);
+    let mut levels = [[Moments::NONE; MOMENT_LANES]; MOMENT_LEVELS];
     for (index, chunk) in whole.chunks(MOMENT_LANES * MOMENT_CHUNK).enumerate() {
         let (mut mean, mut squares) = ([0.0f32; MOMENT_LANES], [0.0f32; MOMENT_LANES]);
         for (vector, x) in chunk.chunks_exact(MOMENT_LANES).enumerate() {

@@ -79,6 +79,20 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Whether a processor's cache holds the weights: threads are then faster on rows of their own than together on all.
+    pub fn fits_cache(&self) -> bool {
+        fits_cache(self.weight_bytes())
+    }
+}
+
+/// Whether a processor's cache holds so many bytes.
+pub(crate) fn fits_cache(bytes: usize) -> bool {
+    /// The second-level cache of a core, or its share of the third, on current servers.
+    const CACHE: usize = 4 << 20;
+    bytes <= CACHE
+}
+
 impl LatentRm {
     /// Reads a reward model's folder.
     ///

@@ -108,6 +108,11 @@ impl Engine {
     pub(crate) fn solve(&self, question: &str) -> Result<Outcome> {
         self.solver.solve(question).map_err(engine)
     }
+
+    /// Whether a processor's cache holds the weights, so that threads are faster on a question each than together.
+    pub(crate) fn fits_cache(&self) -> bool {
+        self.solver.model().fits_cache()
+    }
 }
 
 /// Compares every tensor of `folder`'s reference.safetensors with ours, in f32.

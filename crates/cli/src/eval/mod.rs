@@ -14,6 +14,7 @@ mod sweep_picture;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -30,6 +31,7 @@ use crate::output;
 use record::Record;
 use report::Report;
 use setup::{Data, Setup, point_name};
+use workers::in_order;
 
 /// Evaluates and prints.
 ///
@@ -81,7 +83,8 @@ fn run_one(
     let setup = setup_of(arguments, data, search, &engine);
     let questions: Vec<&Question> = setup.indices().map(|i| &data.questions[i]).collect();
     let progress = progress(&point_name(&search.perturbation), questions.len());
-    let report = evaluate(&setup, &questions, folder, &progress, |question| engine.solve(question));
+    let workers = if engine.fits_cache() { rayon::current_num_threads() } else { 1 };
+    let report = evaluate(&setup, &questions, folder, &progress, workers, |question| engine.solve(question));
     progress.finish_and_clear();
     report
 }
@@ -100,7 +103,7 @@ fn setup_of(arguments: &EvalArgs, data: &Dataset, search: &SearchOptions, engine
     }
 }
 
-/// Solves those of `questions` that `folder` does not hold yet, and reports on all of them.
+/// Solves those of `questions` that `folder` does not hold yet, `workers` at a time, and reports on all of them.
 ///
 /// # Errors
 /// A folder of another run, a question that `solve` refuses, a full disk; finished questions stay in the folder.
@@ -109,7 +112,8 @@ fn evaluate<E: Into<Cause>>(
     questions: &[&Question],
     folder: Option<&Path>,
     progress: &ProgressBar,
-    mut solve: impl FnMut(&str) -> std::result::Result<Outcome, E>,
+    workers: usize,
+    solve: impl Fn(&str) -> std::result::Result<Outcome, E> + Sync,
 ) -> Result<Report> {
     let opened = folder.map(|path| folder::open(path, setup, questions)).transpose()?;
     let (mut journal, mut records) = match opened {
@@ -118,17 +122,25 @@ fn evaluate<E: Into<Cause>>(
     };
     progress.set_position(records.len() as u64);
     progress.reset_eta();
-    for question in &questions[records.len()..] {
-        let start = Instant::now();
-        let outcome = solve(&question.question)
-            .map_err(|e| Error::Question { index: question.index, source: e.into() })?;
-        let record = Record::new(question, &outcome, start.elapsed().as_secs_f64());
+    let left = &questions[records.len()..];
+    let work = |index: usize| {
+        let question = left[index];
+        let outcome = solve(&question.question).map_err(Into::into);
+        outcome.map_err(|source| Error::Question { index: question.index, source })
+    };
+    let mut since = Instant::now();
+    in_order(workers, left.len(), work, |outcome| -> Result<()> {
+        // A question's time is what it adds to the run's: the times add up to it, however many ran at once.
+        let seconds = since.elapsed().as_secs_f64();
+        since = Instant::now();
+        let record = Record::new(questions[records.len()], &outcome?, seconds);
         if let Some(journal) = &mut journal {
             journal.append(&record)?;
         }
         records.push(record);
         progress.inc(1);
-    }
+        Ok(())
+    })?;
     let report = Report::new(setup, &records)?;
     if let (Some(path), Some(journal)) = (folder, &mut journal) {
         journal.sync()?;

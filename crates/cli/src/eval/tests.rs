@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fathom_model::perturbation::{Perturbation, Scope};
 
@@ -11,16 +12,19 @@ use super::*;
 
 fn run(setup: &Setup, all: &[Question], folder: &Path) -> Result<Report> {
     let questions: Vec<&Question> = setup.indices().map(|i| &all[i]).collect();
-    evaluate(setup, &questions, Some(folder), &ProgressBar::hidden(), solve)
+    evaluate(setup, &questions, Some(folder), &ProgressBar::hidden(), 1, solve)
 }
 
 /// Runs until `count` questions are solved, then fails as an interrupted process would stop.
 fn run_some(setup: &Setup, all: &[Question], folder: &Path, count: usize) {
     let questions: Vec<&Question> = all.iter().collect();
-    let mut left = count;
-    let error = evaluate(setup, &questions, Some(folder), &ProgressBar::hidden(), |question: &str| {
-        left = left.checked_sub(1).ok_or("stopped")?;
-        solve(question).map_err(|_| "refused")
+    let begun = AtomicUsize::new(0);
+    let error = evaluate(setup, &questions, Some(folder), &ProgressBar::hidden(), 1, |question: &str| {
+        if begun.fetch_add(1, Ordering::Relaxed) < count {
+            solve(question).map_err(|_| "refused")
+        } else {
+            Err("stopped")
+        }
     })
     .unwrap_err();
     assert_eq!(error.to_string(), format!("question {count}: stopped"));
@@ -50,15 +54,15 @@ fn a_run_cut_anywhere_in_a_line_and_resumed_equals_one_that_was_not() {
     // Nothing of the sixth line, its first byte, half of it, all of it but the line break.
     for cut in [fifth, fifth + 1, (fifth + sixth) / 2, sixth - 1, sixth] {
         fs::write(torn.join("questions.jsonl"), &lines[..cut]).unwrap();
-        let mut solved = 0;
+        let solved = AtomicUsize::new(0);
         let questions: Vec<&Question> = all.iter().collect();
         folder::claim(&torn, true).unwrap();
-        evaluate(&setup, &questions, Some(&torn), &ProgressBar::hidden(), |question: &str| {
-            solved += 1;
+        evaluate(&setup, &questions, Some(&torn), &ProgressBar::hidden(), 1, |question: &str| {
+            solved.fetch_add(1, Ordering::Relaxed);
             solve(question)
         })
         .unwrap();
-        assert_eq!(solved, 7, "five lines were whole");
+        assert_eq!(solved.into_inner(), 7, "five lines were whole");
         same_but_for_times(&straight, &torn);
     }
 }
@@ -90,7 +94,7 @@ fn a_finished_run_is_reported_again_without_solving() {
     let (setup, all) = (setup(4), questions(4));
     let first = run(&setup, &all, folder.path()).unwrap();
     let questions: Vec<&Question> = all.iter().collect();
-    let again = evaluate(&setup, &questions, Some(folder.path()), &ProgressBar::hidden(), |_: &str| {
+    let again = evaluate(&setup, &questions, Some(folder.path()), &ProgressBar::hidden(), 1, |_: &str| {
         Err::<Outcome, _>("nothing is left to solve")
     });
     assert_eq!(again.unwrap(), first, "times included");

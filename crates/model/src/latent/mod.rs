@@ -24,6 +24,7 @@ use crate::{
     body::{Body, Input},
     config::{Config, SpecialIds},
     error::{Error, Result},
+    load::fits_cache,
     pass::{Disturbance, DropSites, Run, Wanted, coordinates},
     perturbation::{Perturbation, Scope, Sites},
     reasoner::{Branch, Reasoner, Thought},
@@ -33,9 +34,6 @@ use crate::{
 
 /// Rows of one forward at most: bounds the memory of activations, and leaves enough rows to fill the kernels.
 const ROWS: usize = 256;
-
-/// Bytes of a body that a processor's cache holds.
-const CACHED: usize = 4 << 20;
 
 /// The three published forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +201,7 @@ impl LatentChain {
                 Ok(())
             })
         };
-        if self.side_by_side() {
+        if fits_cache(self.body.bytes()) {
             parts.into_par_iter().try_for_each(pass)?;
         } else {
             parts.into_iter().try_for_each(pass)?;
@@ -211,16 +209,14 @@ impl LatentChain {
         Ok(states)
     }
 
-    /// Whether passes run side by side: where the weights fit the cache of a processor, threads that each go through all
-    /// of them on rows of their own are faster than threads that share every product.
-    fn side_by_side(&self) -> bool {
-        self.body.bytes() <= CACHED
-    }
-
-    /// Rows of one forward at most.
+    /// Rows of one forward at most; weights that fit a cache are gone through by each thread on rows of its own.
     fn most_rows(&self, inputs: &[Vec<Input<'_>>]) -> usize {
         let all: usize = inputs.iter().map(Vec::len).sum();
-        if self.side_by_side() { all.div_ceil(rayon::current_num_threads()).min(ROWS) } else { ROWS }
+        if fits_cache(self.body.bytes()) {
+            all.div_ceil(rayon::current_num_threads()).min(ROWS)
+        } else {
+            ROWS
+        }
     }
 
     /// Turns states into thoughts: φ, then additive noise where the perturbation is that. Noise on a latent carries
