@@ -44,7 +44,7 @@ pub enum DType {
     /// IEEE single precision.
     #[default]
     F32,
-    /// bfloat16: half the bytes; activations stay f32, and so do products and sums.
+    /// bfloat16: half the bytes; a matrix product rounds its input to it; other activations and all sums stay f32.
     Bf16,
 }
 

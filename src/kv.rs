@@ -391,7 +391,9 @@ impl<'a> Span<'a> {
         let (width, count) = (channels.len(), positions.len());
         match view {
             View::F32(data) => {
-                let data = &data[first * self.width + channels.start..end * self.width];
+                let end = end * self.width;
+                // Past the end only where there are no positions.
+                let data = &data[(first * self.width + channels.start).min(end)..end];
                 Rows { data, stride: self.width, width, count }
             }
             View::Bf16(data) => {

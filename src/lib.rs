@@ -26,8 +26,9 @@
 //!     let coordinates: Vec<Coordinates> = trajectories.map(at).collect();
 //!     let dropout = Perturb::Dropout { keep: Keep::new(0.5), site: Site::Mlp(0), rows: &coordinates };
 //!     let x = Tensor::new(Device::Cpu, rows, 2, vec![1.0; 2 * rows])?;
-//!     let residual = Tensor::zeros(Device::Cpu, rows, 4);
-//!     linear(&x, &weight, None, Epilogue::Residual { residual, perturb: dropout })
+//!     let mut stream = Tensor::zeros(Device::Cpu, rows, 4);
+//!     linear(&x, &weight, None, Epilogue::Residual(dropout), &mut stream)?;
+//!     Ok::<_, fathom::Error>(stream)
 //! };
 //! // Trajectory 1 drops the same channels beside another one as alone.
 //! assert_eq!(branch(0..2)?.row(1), branch(1..2)?.row(0));

@@ -2,7 +2,7 @@
 
 use crate::{Device, Result, Tensor, Weight, cpu, error::check};
 
-/// out[i] = the column of the largest element of row i of x·W, the lowest on ties, for x `[rows, h]`. NaN loses to every
+/// `out[i]` = the column of the largest element of row i of x·W, the lowest on ties, for x `[rows, h]`. NaN loses to every
 /// number.
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::{Device, Result, Tensor, Weight, cpu, error::check};
 
-/// out[i] = `scale · E[id]` for each id; the table is stored as the head `[h, vocabulary]`, so that a tied one exists once.
+/// `out[i]` = `scale · E[id]` for each id; the table is stored as the head `[h, vocabulary]`, so that a tied one exists once.
 ///
 /// # Errors
 /// An id outside the vocabulary; a table without channels.

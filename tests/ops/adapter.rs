@@ -7,7 +7,7 @@ use fathom::{
         linear::{Epilogue, linear},
         perturb::perturb,
     },
-    random::{Coordinates, Draw, Site},
+    random::Site,
 };
 use fathom_testkit::{
     compare::assert_same_bits,
@@ -16,16 +16,7 @@ use fathom_testkit::{
     shapes::{ROWS, WEIGHTS},
 };
 
-use crate::common::{DTYPES, assert_rows_are_independent, tensor, weight};
-
-fn coordinates(rows: usize) -> Vec<Coordinates> {
-    let at = |row: usize| Coordinates {
-        draw: Draw { key: 11, trajectory: row as u32 },
-        position: 40,
-        iteration: 3,
-    };
-    (0..rows).map(at).collect()
-}
+use crate::common::{DTYPES, assert_rows_are_independent, coordinates, tensor, weight, written};
 
 #[test]
 fn exact_on_integers() {
@@ -40,14 +31,14 @@ fn exact_on_integers() {
             for dtype in DTYPES {
                 let w = weight(dtype, k, n, &w);
                 let (state, injected) = (tensor(rows, k, &state), tensor(rows, n, &injected));
-                let got = adapter(state, &w, &injected, Perturb::None).unwrap();
+                let got = written(|out| adapter(&mut state.clone(), &w, &injected, Perturb::None, out));
                 assert_eq!(got.data(), expected, "{dtype} [{rows}, {k}]·[{k}, {n}]");
             }
         }
     }
 }
 
-/// The state alone is perturbed, before the product; what is injected passes untouched.
+/// The state alone is perturbed, before the product, and stays so; what is injected passes untouched.
 #[test]
 fn perturbs_the_state_first() {
     let (rows, h) = (13, 48);
@@ -64,9 +55,14 @@ fn perturbs_the_state_first() {
             let mut perturbed = tensor(rows, h, &state);
             perturb(&mut perturbed, form).unwrap();
             assert_ne!(perturbed.data(), state);
-            let product = linear(&perturbed, &w, None, Epilogue::None).unwrap();
+            let product = written(|out| linear(&perturbed, &w, None, Epilogue::None, out));
             let expected: Vec<f32> = product.data().iter().zip(&injected).map(|(y, e)| e + y).collect();
-            let got = adapter(tensor(rows, h, &state), &w, &tensor(rows, h, &injected), form).unwrap();
+            let got = written(|out| {
+                let mut state = tensor(rows, h, &state);
+                adapter(&mut state, &w, &tensor(rows, h, &injected), form, out)?;
+                assert_same_bits(&format!("state, {dtype} {form:?}"), state.data(), perturbed.data());
+                Ok(())
+            });
             assert_same_bits(&format!("{dtype} {form:?}"), got.data(), &expected);
         }
     }
@@ -81,8 +77,8 @@ fn rows_are_independent() {
         let w = weight(dtype, h, h, &w);
         assert_rows_are_independent(&format!("{dtype}"), &state, h, |state| {
             // What is injected follows from the row's own state, so that it moves with the row.
-            let injected = state.clone();
-            adapter(state, &w, &injected, Perturb::None).unwrap().into_data()
+            let run = |out: &mut _| adapter(&mut state.clone(), &w, &state, Perturb::None, out);
+            written(run).into_data()
         });
     }
 }

@@ -1,7 +1,7 @@
 //! The column of the largest element of x·W.
 
 use fathom::{
-    DType,
+    DType, Tensor, Weight,
     ops::{
         arg_max::arg_max,
         linear::{Epilogue, linear},
@@ -13,7 +13,17 @@ use fathom_testkit::{
     shapes::{ROWS, WEIGHTS},
 };
 
-use crate::common::{DTYPES, assert_rows_are_independent, tensor, weight};
+use crate::common::{DTYPES, assert_rows_are_independent, on_any_pool, tensor, weight, written};
+
+/// The columns, whatever was in their place before.
+#[track_caller]
+fn columns(x: &Tensor, head: &Weight) -> Vec<u32> {
+    let (mut fresh, mut stale) = (Vec::new(), vec![u32::MAX; x.rows() + 3]);
+    arg_max(x, head, &mut fresh).expect("operands that fit");
+    arg_max(x, head, &mut stale).expect("operands that fit");
+    assert_eq!(stale, fresh, "over stale columns");
+    fresh
+}
 
 fn first_largest(row: &[f32]) -> u32 {
     let mut best = 0;
@@ -39,7 +49,7 @@ fn exact_on_integers_with_ties() {
             let tied = |(row, &best): (&[f32], &u32)| row[best as usize + 1..].contains(&row[best as usize]);
             ties += usize::from(n > 32) * logits.chunks(n).zip(&expected).filter(|&pair| tied(pair)).count();
             for dtype in DTYPES {
-                let got = arg_max(&tensor(rows, k, &x), &weight(dtype, k, n, &w)).unwrap();
+                let got = columns(&tensor(rows, k, &x), &weight(dtype, k, n, &w));
                 assert_eq!(got, expected, "{dtype} [{rows}, {k}]·[{k}, {n}]");
             }
         }
@@ -52,7 +62,7 @@ fn exact_on_integers_with_ties() {
 fn padding_never_wins() {
     for n in [1, 31, 33, 63] {
         let w: Vec<f32> = (0..n).map(|column| -100.0 + column as f32).collect();
-        let got = arg_max(&tensor(1, 1, &[1.0]), &weight(DType::F32, 1, n, &w)).unwrap();
+        let got = columns(&tensor(1, 1, &[1.0]), &weight(DType::F32, 1, n, &w));
         assert_eq!(got, [n as u32 - 1]);
     }
 }
@@ -65,9 +75,9 @@ fn agrees_with_the_logits() {
     let (x, w) = (tensor(rows, h, &inputs.bell(rows * h)), inputs.bell(h * vocabulary));
     for dtype in DTYPES {
         let head = weight(dtype, h, vocabulary, &w);
-        let logits = linear(&x, &head, None, Epilogue::None).unwrap();
+        let logits = written(|out| linear(&x, &head, None, Epilogue::None, out));
         let expected: Vec<u32> = logits.data().chunks(vocabulary).map(first_largest).collect();
-        assert_eq!(arg_max(&x, &head).unwrap(), expected, "{dtype}");
+        assert_eq!(columns(&x, &head), expected, "{dtype}");
     }
 }
 
@@ -79,7 +89,94 @@ fn rows_are_independent() {
     for dtype in DTYPES {
         let head = weight(dtype, h, vocabulary, &w);
         assert_rows_are_independent(&format!("{dtype}"), &x, h, |x| {
-            arg_max(&x, &head).unwrap().into_iter().map(|column| column as f32).collect()
+            columns(&x, &head).into_iter().map(|column| column as f32).collect()
         });
+    }
+}
+
+/// Rows enough that columns are shared among threads and rows walked in several rounds, by heads of ten panels.
+const MANY: (usize, usize, usize) = (300, 16, 301);
+
+/// Two columns each: in one panel, in neighbours, in two tasks that may run at once, first and last.
+const PLACES: [(usize, usize); 8] =
+    [(3, 4), (31, 32), (0, 64), (96, 127), (127, 128), (5, 300), (130, 259), (0, 300)];
+
+/// The columns that each row of `x` repeated gives on any pool; all of them have to be the same.
+#[track_caller]
+fn column_of_all(context: &str, dtype: DType, x: f32, of: impl Fn(usize) -> f32 + Sync) -> u32 {
+    let (rows, h, vocabulary) = MANY;
+    let x = tensor(rows, h, &vec![x; rows * h]);
+    let w: Vec<f32> = (0..h).flat_map(|_| (0..vocabulary).map(&of)).collect();
+    let head = weight(dtype, h, vocabulary, &w);
+    let got = on_any_pool(context, || columns(&x, &head).into_iter().map(|column| column as f32).collect());
+    assert!(got.iter().all(|column| *column == got[0]), "{context}: {got:?}");
+    got[0] as u32
+}
+
+#[test]
+fn ties_across_panels_and_tasks() {
+    for dtype in DTYPES {
+        for (low, high) in PLACES {
+            for (best, rest) in [(1.0, 0.0), (-1.0, -2.0), (0.0, -1.0), (f32::NEG_INFINITY, f32::NAN)] {
+                let context = format!("{dtype} {best} at {low} and {high}, {rest} elsewhere");
+                let of = |column| if column == low || column == high { best } else { rest };
+                assert_eq!(column_of_all(&context, dtype, 1.0, of), low as u32, "{context}");
+                let of = |column| if column == high { best } else { rest };
+                assert_eq!(column_of_all(&context, dtype, 1.0, of), high as u32, "{context}, high alone");
+            }
+        }
+    }
+}
+
+/// −0 is no less than 0: products that underflow from below tie with those of a zero column.
+#[test]
+fn zeros_of_either_sign_tie() {
+    let (tiny, x) = (-1e-30, 1e-30);
+    let logit = written(|out| {
+        let w = weight(DType::F32, 1, 1, &[tiny]);
+        linear(&tensor(1, 1, &[x]), &w, None, Epilogue::None, out)
+    });
+    assert_eq!(logit.data()[0].to_bits(), (-0.0f32).to_bits(), "the product underflows to −0");
+    for dtype in DTYPES {
+        for (low, high) in PLACES {
+            for (first, second) in [(tiny, 0.0), (0.0, tiny)] {
+                let context = format!("{dtype} {first} at {low}, {second} at {high}");
+                // Everything else is −16·10⁻³⁰, far above where f32 underflows.
+                let of = |column| match column {
+                    _ if column == low => first,
+                    _ if column == high => second,
+                    _ => -1.0,
+                };
+                assert_eq!(column_of_all(&context, dtype, x, of), low as u32, "{context}");
+            }
+        }
+    }
+}
+
+/// A row of NaN names column 0 and leaves its neighbours alone; a column of NaN loses, wherever it stands.
+#[test]
+fn nan_loses() {
+    let (rows, h, vocabulary) = MANY;
+    let mut inputs = Inputs::new(4);
+    let (x, w) = (inputs.bell(rows * h), inputs.bell(h * vocabulary));
+    for dtype in DTYPES {
+        let head = weight(dtype, h, vocabulary, &w);
+        let expected = columns(&tensor(rows, h, &x), &head);
+        let mut spoilt = x.clone();
+        spoilt.chunks_mut(h).step_by(3).for_each(|row| row[h - 1] = f32::NAN);
+        for (row, (got, clean)) in
+            columns(&tensor(rows, h, &spoilt), &head).into_iter().zip(expected).enumerate()
+        {
+            assert_eq!(got, if row % 3 == 0 { 0 } else { clean }, "{dtype} row {row}");
+        }
+        for (low, high) in PLACES {
+            let context = format!("{dtype} NaN at {low} and {high}");
+            let of = |column| match column {
+                _ if column == low || column == high => f32::NAN,
+                200 => -2.0,
+                _ => -3.0,
+            };
+            assert_eq!(column_of_all(&context, dtype, 1.0, of), 200, "{context}");
+        }
     }
 }

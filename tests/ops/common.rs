@@ -1,6 +1,9 @@
 //! Tensors, weights and thread pools of the tests.
 
-use fathom::{DType, Device, Tensor, Weight, kv};
+use fathom::{
+    DType, Device, Result, Tensor, Weight, kv,
+    random::{Coordinates, Draw},
+};
 use fathom_testkit::{
     compare::{assert_same_bits, bits},
     inputs::Inputs,
@@ -11,6 +14,55 @@ pub(crate) const DTYPES: [DType; 2] = [DType::F32, DType::Bf16];
 
 pub(crate) fn tensor(rows: usize, width: usize, data: &[f32]) -> Tensor {
     Tensor::new(Device::Cpu, rows, width, data.to_vec()).expect("as many elements as the shape has")
+}
+
+/// A tensor of another shape than `[rows, width]`, of more elements, all of them poison.
+fn poisoned_tensor(rows: usize, width: usize) -> Tensor {
+    tensor(width + 2, rows + 1, &poisoned((width + 2) * (rows + 1)))
+}
+
+/// What `operation` writes to an empty tensor; over poison in another shape it has to write the same.
+#[track_caller]
+pub(crate) fn written(operation: impl Fn(&mut Tensor) -> Result<()>) -> Tensor {
+    let mut out = Tensor::empty(Device::Cpu);
+    operation(&mut out).expect("operands that fit");
+    let mut over_poison = poisoned_tensor(out.rows(), out.width());
+    operation(&mut over_poison).expect("operands that fit");
+    assert_eq!((over_poison.rows(), over_poison.width()), (out.rows(), out.width()), "shape");
+    assert_same_bits("over poison", over_poison.data(), out.data());
+    out
+}
+
+/// What `operation` makes of the stream `[rows, width]` that it adds to, behind which the tensor's memory holds poison.
+#[track_caller]
+pub(crate) fn added(
+    rows: usize,
+    width: usize,
+    stream: &[f32],
+    operation: impl FnOnce(&mut Tensor) -> Result<()>,
+) -> Tensor {
+    let mut out = poisoned_tensor(rows, width);
+    out.reshape(rows, width);
+    out.data_mut().copy_from_slice(stream);
+    operation(&mut out).expect("operands that fit");
+    assert_eq!((out.rows(), out.width()), (rows, width), "shape");
+    out
+}
+
+/// Rows of a tensor in the order given.
+#[track_caller]
+pub(crate) fn chosen(x: &Tensor, rows: &[usize]) -> Tensor {
+    written(|out| x.select(rows, out))
+}
+
+/// A trajectory, position and iteration for each row.
+pub(crate) fn coordinates(rows: usize) -> Vec<Coordinates> {
+    let at = |row: u32| Coordinates {
+        draw: Draw { key: 11 + u64::from(row % 3), trajectory: row },
+        position: 40 + row / 2,
+        iteration: row % 5,
+    };
+    (0..rows as u32).map(at).collect()
 }
 
 /// Packs a row-major matrix; an index outside of it would panic.

@@ -6,7 +6,7 @@ use fathom::{
     ops::{
         adapter::adapter,
         arg_max::arg_max,
-        attention::{Heads, Query, attention},
+        attention::{Heads, MAX_DIM, Query, attention},
         embedding::embedding,
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
@@ -25,10 +25,6 @@ fn zeros(rows: usize, width: usize) -> Tensor {
 
 fn weight(k: usize, n: usize) -> Weight {
     Weight::from_fn(Device::Cpu, DType::F32, k, n, |_, _| 0.0)
-}
-
-fn residual(rows: usize, width: usize) -> Epilogue<'static> {
-    Epilogue::Residual { residual: zeros(rows, width), perturb: Perturb::None }
 }
 
 fn dropout(rows: &[Coordinates]) -> Perturb<'_> {
@@ -66,36 +62,46 @@ fn tensors() {
         ("a product past the largest integer", new(usize::MAX, 2, 2)),
     ];
     refused("tensor", cases);
+    let select = |x: Tensor, rows: &[usize]| x.select(rows, &mut zeros(1, 1));
     refused(
         "select",
-        [("past the end", zeros(2, 3).select(&[0, 2])), ("of nothing", zeros(0, 3).select(&[0]))],
+        [("past the end", select(zeros(2, 3), &[0, 2])), ("of nothing", select(zeros(0, 3), &[0]))],
     );
 }
 
 #[test]
 fn linears() {
     let w = weight(4, 6);
-    let of = |rows, width, bias: Option<&[f32]>, epilogue| linear(&zeros(rows, width), &w, bias, epilogue);
+    let with = |w: &Weight, epilogue| linear(&zeros(2, w.k()), w, None, epilogue, &mut zeros(1, 1));
+    let of = |rows, width, bias: Option<&[f32]>, epilogue| {
+        linear(&zeros(rows, width), &w, bias, epilogue, &mut zeros(1, 1))
+    };
+    let onto = |rows, width| {
+        linear(&zeros(2, 4), &w, None, Epilogue::Residual(Perturb::None), &mut zeros(rows, width))
+    };
     let cases = [
         ("a narrow row", of(2, 3, None, Epilogue::None)),
         ("a wide row", of(2, 5, None, Epilogue::GeluTanh)),
         ("a short bias", of(2, 4, Some(&[0.0; 5]), Epilogue::None)),
         ("a long bias", of(2, 4, Some(&[0.0; 7]), Epilogue::GeluErf)),
         ("SwiGLU with a bias", of(2, 4, Some(&[0.0; 6]), Epilogue::SwiGlu)),
-        ("SwiGLU of an odd width", linear(&zeros(2, 4), &weight(4, 5), None, Epilogue::SwiGlu)),
-        ("a residual of fewer rows", of(2, 4, None, residual(1, 6))),
-        ("a residual of more rows", of(2, 4, None, residual(3, 6))),
-        ("a narrow residual", of(2, 4, None, residual(2, 5))),
-        ("no channels in", linear(&zeros(2, 0), &weight(0, 6), None, Epilogue::None)),
-        ("SwiGLU of no channels", linear(&zeros(2, 0), &weight(0, 6), None, Epilogue::SwiGlu)),
-        ("no channels out", linear(&zeros(2, 4), &weight(4, 0), None, Epilogue::None)),
+        ("SwiGLU of an odd width", with(&weight(4, 5), Epilogue::SwiGlu)),
+        ("a stream of fewer rows", onto(1, 6)),
+        ("a stream of more rows", onto(3, 6)),
+        ("a narrow stream", onto(2, 5)),
+        ("a wide stream", onto(2, 7)),
+        ("a stream of as many elements in another shape", onto(3, 4)),
+        ("no channels in", with(&weight(0, 6), Epilogue::None)),
+        ("SwiGLU of no channels", with(&weight(0, 6), Epilogue::SwiGlu)),
+        ("no channels out", with(&weight(4, 0), Epilogue::None)),
     ];
     refused("linear", cases);
-    let perturbed = |perturb| of(3, 4, None, Epilogue::Residual { residual: zeros(3, 6), perturb });
+    let perturbed = |form| linear(&zeros(3, 4), &w, None, Epilogue::Residual(form), &mut zeros(3, 6));
     let cases = [
         ("coordinates of two rows", perturbed(dropout(&AT))),
         ("noise of two rows", perturbed(noise(&AT))),
         ("few factors", perturbed(Perturb::Scale(&[1.0; 17]))),
+        ("many terms", perturbed(Perturb::Add(&[1.0; 19]))),
     ];
     refused("perturb", cases);
 }
@@ -103,7 +109,8 @@ fn linears() {
 #[test]
 fn adapters() {
     let of = |state: (usize, usize), injected: (usize, usize)| {
-        adapter(zeros(state.0, state.1), &weight(4, 6), &zeros(injected.0, injected.1), Perturb::None)
+        let (mut state, injected) = (zeros(state.0, state.1), zeros(injected.0, injected.1));
+        adapter(&mut state, &weight(4, 6), &injected, Perturb::None, &mut zeros(1, 1))
     };
     let cases = [
         ("a narrow state", of((2, 3), (2, 6))),
@@ -113,7 +120,7 @@ fn adapters() {
         ("injected as wide as the state", of((2, 4), (2, 4))),
     ];
     refused("adapter", cases);
-    let perturbed = |form| adapter(zeros(3, 4), &weight(4, 6), &zeros(3, 6), form);
+    let perturbed = |form| adapter(&mut zeros(3, 4), &weight(4, 6), &zeros(3, 6), form, &mut zeros(1, 1));
     refused(
         "perturb",
         [("coordinates of two rows", perturbed(dropout(&AT))), ("noise", perturbed(noise(&AT)))],
@@ -122,7 +129,7 @@ fn adapters() {
 
 #[test]
 fn arg_maxes() {
-    let of = |width, k, n| arg_max(&zeros(2, width), &weight(k, n));
+    let of = |width, k, n| arg_max(&zeros(2, width), &weight(k, n), &mut Vec::new());
     let cases = [
         ("a narrow row", of(3, 4, 6)),
         ("a wide row", of(5, 4, 6)),
@@ -134,19 +141,22 @@ fn arg_maxes() {
 
 #[test]
 fn embeddings() {
+    let of = |k, n, ids: &[u32]| embedding(&weight(k, n), ids, 1.0, &mut zeros(1, 1));
     let cases = [
-        ("past the vocabulary", embedding(&weight(4, 6), &[0, 6], 1.0)),
-        ("far past it", embedding(&weight(4, 6), &[u32::MAX], 1.0)),
-        ("in the padding of the last panel", embedding(&weight(4, 33), &[33], 1.0)),
-        ("of an empty vocabulary", embedding(&weight(4, 0), &[0], 1.0)),
-        ("without channels", embedding(&weight(0, 6), &[1], 1.0)),
+        ("past the vocabulary", of(4, 6, &[0, 6])),
+        ("far past it", of(4, 6, &[u32::MAX])),
+        ("in the padding of the last panel", of(4, 33, &[33])),
+        ("of an empty vocabulary", of(4, 0, &[0])),
+        ("without channels", of(0, 6, &[1])),
     ];
     refused("embedding", cases);
 }
 
 #[test]
 fn norms() {
-    let layer = |width, w: usize, b: usize| layer_norm(&zeros(2, width), &vec![1.0; w], &vec![0.0; b], 1e-5);
+    let layer = |width, w: usize, b: usize| {
+        layer_norm(&zeros(2, width), &vec![1.0; w], &vec![0.0; b], 1e-5, &mut zeros(1, 1))
+    };
     let cases = [
         ("few weights", layer(4, 3, 4)),
         ("few biases", layer(4, 4, 3)),
@@ -154,7 +164,7 @@ fn norms() {
         ("no channels", layer(0, 0, 0)),
     ];
     refused("layer_norm", cases);
-    let rms = |width, w: usize| rms_norm(&zeros(2, width), &vec![1.0; w], 1e-5);
+    let rms = |width, w: usize| rms_norm(&zeros(2, width), &vec![1.0; w], 1e-5, &mut zeros(1, 1));
     refused(
         "rms_norm",
         [("few weights", rms(4, 3)), ("many weights", rms(4, 5)), ("no channels", rms(0, 0))],
@@ -197,12 +207,19 @@ fn perturbations() {
 
 #[test]
 fn attentions() {
-    let mut sequence = Sequence::new(Layout { width: 32, dtype: DType::F32 });
-    append(&mut sequence, 0, 32, &[0.0; 3 * 32], &[0.0; 3 * 32]);
+    let three = |width| {
+        let mut sequence = Sequence::new(Layout { width, dtype: DType::F32 });
+        append(&mut sequence, 0, width, &vec![0.0; 3 * width], &vec![0.0; 3 * width]);
+        sequence
+    };
+    let (sequence, huge) = (three(32), three(MAX_DIM + 1));
     let heads = Heads { query: 4, kv: 2, dim: 16 };
     let row = Query { sequence: 0, visible: 3 };
     let of = |rows, width, heads, slots: &[usize], queries: &[Query]| {
-        attention(&zeros(rows, width), heads, &[sequence.spans(slots)], queries)
+        attention(&zeros(rows, width), heads, &[&sequence], slots, queries, &mut zeros(1, 1))
+    };
+    let other = |heads: Heads, sequences: &[&Sequence]| {
+        attention(&zeros(1, heads.fused_width()), heads, sequences, &[0], &[row], &mut zeros(1, 1))
     };
     let width = heads.fused_width();
     assert!(of(1, width, heads, &[0], &[row]).is_ok());
@@ -220,6 +237,9 @@ fn attentions() {
         ("no channels", with(4, 2, 0)),
         ("a cache that is too narrow", with(4, 4, 16)),
         ("a cache that is too wide", with(4, 1, 16)),
+        ("a second cache that is too wide", other(heads, &[&sequence, &huge])),
+        ("a head that is too wide", other(Heads { query: 1, kv: 1, dim: MAX_DIM + 1 }, &[&huge])),
+        ("no sequences", other(heads, &[])),
         ("nothing visible", of(1, width, heads, &[0], &[Query { visible: 0, ..row }])),
         ("a slot that nothing has", of(1, width, heads, &[5], &[row])),
         ("no slots", of(1, width, heads, &[], &[row])),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use fathom::{
     DType,
-    kv::{Layout, Sequence},
+    kv::{Layout, Sequence, Span},
 };
-use fathom_testkit::{inputs::Inputs, reference::rounded_to_bf16};
+use fathom_testkit::{inputs::Inputs, poison::poisoned, reference::rounded_to_bf16};
 use proptest::prelude::*;
 
 use crate::common::{DTYPES, append};
@@ -54,18 +54,14 @@ impl Model {
 }
 
 fn read(sequence: &Sequence, slots: &[usize]) -> Vec<(usize, Vec<Rows>)> {
-    let (mut keys, mut values) = (Vec::new(), Vec::new());
-    let mut row = |span: &fathom::kv::Span<'_>, index| {
-        (
-            span.keys(0, WIDTH, &mut keys).row(index).to_vec(),
-            span.values(0, WIDTH, &mut values).row(index).to_vec(),
-        )
+    let rows = |span: &Span<'_>| {
+        let all = || 0..span.count();
+        let (mut keys, mut values) = (poisoned(span.count() * WIDTH), poisoned(span.count() * WIDTH));
+        let (keys, values) =
+            (span.keys(all(), 0..WIDTH, &mut keys), span.values(all(), 0..WIDTH, &mut values));
+        all().map(|index| (keys.row(index).to_vec(), values.row(index).to_vec())).collect()
     };
-    let spans = sequence.spans(slots);
-    spans
-        .iter()
-        .map(|span| (span.start(), (0..span.count()).map(|index| row(span, index)).collect()))
-        .collect()
+    sequence.spans(slots).iter().map(|span| (span.start(), rows(span))).collect()
 }
 
 /// Indices are taken modulo what exists.
@@ -176,7 +172,7 @@ fn forks_share_the_prompt() {
     }
 }
 
-/// Part of a row: the channels of one kv head, as attention reads them.
+/// Part of the rows: some positions' channels of one kv head, as attention reads them; of none there is nothing.
 #[test]
 fn reads_channels_of_a_head() {
     let values: Vec<f32> = (0..24).map(|x| x as f32).collect();
@@ -184,9 +180,14 @@ fn reads_channels_of_a_head() {
         let mut sequence = Sequence::new(Layout { width: 8, dtype });
         append(&mut sequence, 2, 8, &values, &values);
         let spans = sequence.spans(&[2]);
-        let mut buffer = fathom_testkit::poison::poisoned(5);
         assert_eq!((spans.len(), spans[0].count(), spans[0].width()), (1, 3, 8));
-        assert_eq!(spans[0].keys(4, 4, &mut buffer).row(1), [12.0, 13.0, 14.0, 15.0]);
-        assert_eq!(spans[0].values(0, 2, &mut buffer).row(2), [16.0, 17.0]);
+        let mut buffer = poisoned(9);
+        let keys = spans[0].keys(1..3, 4..8, &mut buffer);
+        assert_eq!((keys.count(), keys.width()), (2, 4));
+        assert_eq!((keys.row(0), keys.row(1)), (&values[12..16], &values[20..24]));
+        let values = spans[0].values(2..3, 0..2, &mut buffer);
+        assert_eq!((values.count(), values.row(0)), (1, &[16.0, 17.0][..]));
+        assert_eq!(spans[0].keys(1..1, 4..8, &mut buffer).count(), 0);
+        assert_eq!(spans[0].keys(3..3, 4..8, &mut buffer).count(), 0);
     }
 }

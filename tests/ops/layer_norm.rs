@@ -8,7 +8,7 @@ use fathom_testkit::{
     shapes::{ROWS, WIDTHS},
 };
 
-use crate::common::{assert_rows_are_independent, tensor};
+use crate::common::{assert_rows_are_independent, tensor, written};
 
 /// After its sums a result takes 7 roundings: subtraction, root, reciprocal, two products, the bias, and the mean that the subtraction magnifies.
 #[test]
@@ -20,7 +20,7 @@ fn near_float64() {
             for (scale, shift, eps) in [(1.0, 0.0, 1e-5), (1e-3, 0.0, 1e-6), (100.0, 30.0, 1e-5)] {
                 let data: Vec<f32> = inputs.bell(rows * width).iter().map(|x| scale * x + shift).collect();
                 let x = tensor(rows, width, &data);
-                let got = layer_norm(&x, &w, &b, eps).unwrap();
+                let got = written(|out| layer_norm(&x, &w, &b, eps, out));
                 let exact: Vec<f64> = reference::layer_norm(&data, &w, &b, eps);
                 let naive: Vec<f32> = reference::layer_norm(&data, &w, &b, eps);
                 assert_near(&format!("[{rows}, {width}]·{scale} + {shift}"), got.data(), &naive, &exact, 7);
@@ -35,7 +35,7 @@ fn exact_on_powers_of_two() {
     for width in [2, 4, 32, 64, 128] {
         let data: Vec<f32> = (0..width).map(|i| if i % 2 == 0 { 4.0 } else { -4.0 }).collect();
         let (w, b): (Vec<f32>, Vec<f32>) = (0..width).map(|i| (i as f32 + 1.0, 0.5 - i as f32)).unzip();
-        let got = layer_norm(&tensor(1, width, &data), &w, &b, 0.0).unwrap();
+        let got = written(|out| layer_norm(&tensor(1, width, &data), &w, &b, 0.0, out));
         let expected: Vec<f32> = (0..width).map(|i| data[i] / 4.0 * w[i] + b[i]).collect();
         assert_eq!(got.data(), expected, "{width} channels");
     }
@@ -45,7 +45,7 @@ fn exact_on_powers_of_two() {
 #[test]
 fn constant_rows_become_the_bias() {
     let b: Vec<f32> = Inputs::new(2).bell(48);
-    let got = layer_norm(&tensor(1, 48, &[3.0; 48]), &[2.0; 48], &b, 1e-5).unwrap();
+    let got = written(|out| layer_norm(&tensor(1, 48, &[3.0; 48]), &[2.0; 48], &b, 1e-5, out));
     assert_eq!(got.data(), b);
 }
 
@@ -55,7 +55,7 @@ fn rows_are_independent() {
     for width in [33, 96, 768] {
         let (x, w, b) = (inputs.bell(97 * width), inputs.bell(width), inputs.bell(width));
         assert_rows_are_independent(&format!("{width} channels"), &x, width, |x| {
-            layer_norm(&x, &w, &b, 1e-5).unwrap().into_data()
+            written(|out| layer_norm(&x, &w, &b, 1e-5, out)).into_data()
         });
     }
 }

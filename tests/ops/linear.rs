@@ -1,8 +1,12 @@
 //! y = epilogue(x·W + b).
 
 use fathom::{
-    DType, Perturb,
-    ops::linear::{Epilogue, linear},
+    DType, Keep, Perturb,
+    ops::{
+        linear::{Epilogue, linear},
+        perturb::perturb,
+    },
+    random::{Site, fill_normals, words},
 };
 use fathom_testkit::{
     compare::{assert_near, assert_same_bits},
@@ -13,7 +17,11 @@ use fathom_testkit::{
     tolerance::{EXACT_BF16, EXACT_F32},
 };
 
-use crate::common::{DTYPES, assert_rows_are_independent, tensor, weight};
+use crate::common::{
+    DTYPES, added, assert_rows_are_independent, coordinates, on_any_pool, tensor, weight, written,
+};
+
+const ADDED: Epilogue<'_> = Epilogue::Residual(Perturb::None);
 
 /// Even products and odd biases: no result is 0, so that an element that is never written shows.
 #[test]
@@ -33,21 +41,13 @@ fn exact_on_integers() {
             for dtype in DTYPES {
                 let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
                 let (x, w) = (tensor(rows, k, &x), weight(dtype, k, n, &w));
-                let got = linear(&x, &w, None, Epilogue::None).unwrap();
+                let got = written(|out| linear(&x, &w, None, Epilogue::None, out));
                 assert_eq!((got.rows(), got.width()), (rows, n), "{context}");
                 assert_eq!(got.data(), plain, "{context}");
-                assert_eq!(
-                    linear(&x, &w, Some(&bias), Epilogue::None).unwrap().data(),
-                    biased,
-                    "{context} + b"
-                );
-                let epilogue =
-                    Epilogue::Residual { residual: tensor(rows, n, &residual), perturb: Perturb::None };
-                assert_eq!(
-                    linear(&x, &w, Some(&bias), epilogue).unwrap().data(),
-                    summed,
-                    "{context} + b + x"
-                );
+                let got = written(|out| linear(&x, &w, Some(&bias), Epilogue::None, out));
+                assert_eq!(got.data(), biased, "{context} + b");
+                let got = added(rows, n, &residual, |out| linear(&x, &w, Some(&bias), ADDED, out));
+                assert_eq!(got.data(), summed, "{context} + b + x");
             }
         }
     }
@@ -64,9 +64,9 @@ fn residual_adds_the_perturbed_branch() {
     let branch: Vec<f32> = reference::linear(&x, &w, Some(&bias), k, n);
     let expected: Vec<f32> =
         residual.iter().zip(&branch).zip(&factors).map(|((r, y), m)| r + m * y).collect();
-    let epilogue =
-        Epilogue::Residual { residual: tensor(rows, n, &residual), perturb: Perturb::Scale(&factors) };
-    let got = linear(&tensor(rows, k, &x), &weight(DType::F32, k, n, &w), Some(&bias), epilogue).unwrap();
+    let (x, w) = (tensor(rows, k, &x), weight(DType::F32, k, n, &w));
+    let epilogue = Epilogue::Residual(Perturb::Scale(&factors));
+    let got = added(rows, n, &residual, |out| linear(&x, &w, Some(&bias), epilogue, out));
     assert_eq!(got.data(), expected);
 }
 
@@ -88,7 +88,7 @@ fn activated<R: Real>(x: &[f32], w: &[f32], bias: &[f32], (k, n): (usize, usize)
 #[test]
 fn near_float64() {
     let mut inputs = Inputs::new(3);
-    for (k, n) in [(1, 2), (17, 64), (33, 34), (129, 162), (768, 96)] {
+    for (k, n) in [(1, 2), (17, 64), (33, 34), (129, 162), (513, 130), (768, 96)] {
         for rows in [1, 2, 13, 97] {
             let x = inputs.bell(rows * k);
             let w: Vec<f32> = inputs.bell(k * n).iter().map(|w| w / (k as f32).sqrt()).collect();
@@ -96,7 +96,7 @@ fn near_float64() {
             for dtype in DTYPES {
                 let (rx, rw) = match dtype {
                     DType::F32 => (x.clone(), w.clone()),
-                    DType::Bf16 => (x.clone(), rounded_to_bf16(&w)),
+                    DType::Bf16 => (rounded_to_bf16(&x), rounded_to_bf16(&w)),
                 };
                 for form in ["none", "gelu tanh", "gelu erf", "swiglu"] {
                     let (epilogue, bias_given) = match form {
@@ -105,8 +105,8 @@ fn near_float64() {
                         "swiglu" => (Epilogue::SwiGlu, None),
                         _ => (Epilogue::None, Some(&bias[..])),
                     };
-                    let got =
-                        linear(&tensor(rows, k, &x), &weight(dtype, k, n, &w), bias_given, epilogue).unwrap();
+                    let (x, w) = (tensor(rows, k, &x), weight(dtype, k, n, &w));
+                    let got = written(|out| linear(&x, &w, bias_given, epilogue, out));
                     let exact: Vec<f64> = activated(&rx, &rw, &bias, (k, n), form);
                     let naive: Vec<f32> = activated(&rx, &rw, &bias, (k, n), form);
                     assert_near(
@@ -128,12 +128,12 @@ fn activations_saturate() {
     let w = weight(DType::F32, 1, 2, &[1.0, 1.0]);
     let x = [-1e4, -200.0, 0.0, 200.0, 1e4];
     for (name, epilogue) in [("tanh", Epilogue::GeluTanh), ("erf", Epilogue::GeluErf)] {
-        let got = linear(&tensor(5, 1, &x), &w, None, epilogue).unwrap();
+        let got = written(|out| linear(&tensor(5, 1, &x), &w, None, epilogue, out));
         for (row, &x) in x.iter().enumerate() {
             assert_eq!(got.row(row), [x.max(0.0), x.max(0.0)], "GELU {name} of {x}");
         }
     }
-    let got = linear(&tensor(5, 1, &x), &w, None, Epilogue::SwiGlu).unwrap();
+    let got = written(|out| linear(&tensor(5, 1, &x), &w, None, Epilogue::SwiGlu, out));
     assert_eq!(got.data(), [0.0, 0.0, 0.0, 200.0 * 200.0, 1e8]);
 }
 
@@ -147,10 +147,10 @@ fn rows_are_independent() {
             let w = weight(dtype, k, n, &w);
             let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
             assert_rows_are_independent(&context, &x, k, |x| {
-                linear(&x, &w, Some(&bias), Epilogue::GeluTanh).unwrap().into_data()
+                written(|out| linear(&x, &w, Some(&bias), Epilogue::GeluTanh, out)).into_data()
             });
             assert_rows_are_independent(&format!("{context} SwiGLU"), &x, k, |x| {
-                linear(&x, &w, None, Epilogue::SwiGlu).unwrap().into_data()
+                written(|out| linear(&x, &w, None, Epilogue::SwiGlu, out)).into_data()
             });
         }
     }
@@ -159,15 +159,160 @@ fn rows_are_independent() {
 /// A column's sum follows from k alone, not from the columns beside it.
 #[test]
 fn columns_are_independent() {
-    let (rows, k, n) = (7, 33, 70);
+    let (rows, k, n) = (7, 33, 170);
     let mut inputs = Inputs::new(5);
-    let (x, w) = (inputs.bell(rows * k), inputs.bell(k * n));
-    let all = linear(&tensor(rows, k, &x), &weight(DType::F32, k, n, &w), None, Epilogue::None).unwrap();
-    for column in [0, 31, 32, 69] {
-        let one: Vec<f32> = w.iter().skip(column).step_by(n).copied().collect();
-        let got =
-            linear(&tensor(rows, k, &x), &weight(DType::F32, k, 1, &one), None, Epilogue::None).unwrap();
-        let expected: Vec<f32> = (0..rows).map(|row| all.row(row)[column]).collect();
-        assert_same_bits(&format!("column {column}"), got.data(), &expected);
+    let (x, w) = (tensor(rows, k, &inputs.bell(rows * k)), inputs.bell(k * n));
+    for dtype in DTYPES {
+        let product =
+            |n, w: &[f32]| written(|out| linear(&x, &weight(dtype, k, n, w), None, Epilogue::None, out));
+        let all = product(n, &w);
+        for column in [0, 31, 32, 69, 127, 128, 169] {
+            let one: Vec<f32> = w.iter().skip(column).step_by(n).copied().collect();
+            let expected: Vec<f32> = (0..rows).map(|row| all.row(row)[column]).collect();
+            assert_same_bits(&format!("{dtype} column {column}"), product(1, &one).data(), &expected);
+        }
+    }
+}
+
+/// Sums that go on over several blocks of steps, panels that fill several tasks or end within one, and all numbers of rows
+/// of a tile and past it.
+#[test]
+fn exact_past_blocks_tasks_and_tiles() {
+    const ROWS: usize = 64;
+    let mut inputs = Inputs::new(6);
+    for k in [255, 256, 257, 511, 513, 600] {
+        // Operands of at most 14 and 7, and a stream of at most 100.
+        assert!(k * 14 * 7 + 100 < EXACT_F32 as usize);
+        for n in (127..=160).step_by(2).chain([128, 160]) {
+            let x: Vec<f32> = inputs.integers(ROWS * k, 7).iter().map(|x| 2.0 * x).collect();
+            let (w, stream) = (inputs.integers(k * n, 7), inputs.odd_integers(ROWS * n, 50));
+            let product: Vec<f32> = reference::linear(&x, &w, None, k, n);
+            let summed: Vec<f32> = product.iter().zip(&stream).map(|(y, s)| y + s).collect();
+            for dtype in DTYPES {
+                let w = weight(dtype, k, n, &w);
+                for rows in (1..=13).chain([ROWS]) {
+                    let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
+                    let x = tensor(rows, k, &x[..rows * k]);
+                    let got = written(|out| linear(&x, &w, None, Epilogue::None, out));
+                    assert_eq!(got.data(), &product[..rows * n], "{context}");
+                    let got = added(rows, n, &stream[..rows * n], |out| linear(&x, &w, None, ADDED, out));
+                    assert_eq!(got.data(), &summed[..rows * n], "{context} + x");
+                }
+            }
+        }
+    }
+}
+
+/// The documented order of a sum: one chain of fused multiply-adds over k, rising in f32; in bf16 by pairs of channels,
+/// the odd one of a pair first, a missing one as 0·0.
+fn chain(dtype: DType, x: &[f32], w: &[f32], k: usize, n: usize) -> Vec<f32> {
+    let (x, w, order) = match dtype {
+        DType::F32 => (x.to_vec(), w.to_vec(), (0..k).collect::<Vec<_>>()),
+        DType::Bf16 => {
+            let pairs = (0..k.next_multiple_of(2)).map(|i| i ^ 1).filter(|&i| i < k);
+            (rounded_to_bf16(x), rounded_to_bf16(w), pairs.collect())
+        }
+    };
+    let row = |x: &[f32]| {
+        let mut sums = vec![0.0f32; n];
+        for &i in &order {
+            sums.iter_mut().zip(&w[i * n..]).for_each(|(sum, &w)| *sum = x[i].mul_add(w, *sum));
+        }
+        sums
+    };
+    x.chunks(k).flat_map(row).collect()
+}
+
+#[test]
+fn sums_are_one_chain() {
+    let mut inputs = Inputs::new(7);
+    for k in [1, 2, 3, 255, 256, 257, 511, 512, 513, 600, 1025] {
+        for n in [1, 33, 129, 159] {
+            let (x, w) = (inputs.bell(13 * k), inputs.bell(k * n));
+            for dtype in DTYPES {
+                let expected = chain(dtype, &x, &w, k, n);
+                let w = weight(dtype, k, n, &w);
+                for rows in [1, 2, 5, 6, 7, 11, 12, 13] {
+                    let x = tensor(rows, k, &x[..rows * k]);
+                    let got = written(|out| linear(&x, &w, None, Epilogue::None, out));
+                    let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
+                    assert_same_bits(&context, got.data(), &expected[..rows * n]);
+                }
+            }
+        }
+    }
+}
+
+/// Widths of one word, of less and more than four channels, a panel and a task, most of them no multiple of 4.
+const PERTURBED: [usize; 12] = [1, 3, 4, 5, 30, 31, 33, 50, 66, 127, 130, 161];
+
+/// A perturbation in the epilogue is the perturbation of the branch on its own, and then the sum.
+#[test]
+fn fused_perturbation_is_the_separate_one() {
+    let (most, k) = (97, 77);
+    let at = coordinates(most);
+    let mut inputs = Inputs::new(8);
+    for n in PERTURBED {
+        let (x, w, bias) = (inputs.bell(most * k), inputs.bell(k * n), inputs.bell(n));
+        let (stream, recorded) = (inputs.bell(most * n), inputs.bell(most * n));
+        for rows in [1, 13, most] {
+            let (x, stream, at) = (tensor(rows, k, &x[..rows * k]), &stream[..rows * n], &at[..rows]);
+            let forms = [
+                Perturb::Dropout { keep: Keep::new(0.3), site: Site::Mlp(2), rows: at },
+                Perturb::Noise { std: 0.6, site: Site::Attention(2), rows: at },
+                Perturb::Scale(&recorded[..rows * n]),
+                Perturb::Add(&recorded[..rows * n]),
+            ];
+            for dtype in DTYPES {
+                let w = weight(dtype, k, n, &w);
+                let branch = written(|out| linear(&x, &w, Some(&bias), Epilogue::None, out));
+                for form in forms {
+                    let context = format!("{dtype} [{rows}, {n}] {form:?}");
+                    let mut perturbed = branch.clone();
+                    perturb(&mut perturbed, form).unwrap();
+                    assert_ne!(perturbed.data(), branch.data(), "{context}");
+                    let expected: Vec<f32> =
+                        stream.iter().zip(perturbed.data()).map(|(s, y)| s + y).collect();
+                    let got = on_any_pool(&context, || {
+                        let epilogue = Epilogue::Residual(form);
+                        added(rows, n, stream, |out| linear(&x, &w, Some(&bias), epilogue, out)).into_data()
+                    });
+                    assert_same_bits(&context, &got, &expected);
+                }
+            }
+        }
+    }
+}
+
+/// The fused forms draw what [`words`] and [`fill_normals`] say of each element by itself.
+#[test]
+fn fused_draws_one_by_one() {
+    let (rows, site) = (13, Site::Mlp(7));
+    let at = coordinates(rows);
+    let ones = tensor(rows, 1, &[1.0; 13]);
+    for n in PERTURBED {
+        let w = weight(DType::F32, 1, n, &vec![1.0; n]);
+        let fused = |form| {
+            let epilogue = Epilogue::Residual(form);
+            added(rows, n, &vec![0.0; rows * n], |out| linear(&ones, &w, None, epilogue, out))
+        };
+        for p in [0.0, 0.1, 0.5, 0.97] {
+            let keep = Keep::new(p);
+            let got = fused(Perturb::Dropout { keep, site, rows: &at });
+            for (row, &at) in at.iter().enumerate() {
+                for channel in 0..n {
+                    let word = words(at, site, channel as u32 / 4)[channel % 4];
+                    let expected = if u64::from(word) < keep.threshold { keep.scale } else { 0.0 };
+                    assert_eq!(got.row(row)[channel], expected, "p {p} row {row} channel {channel} of {n}");
+                }
+            }
+        }
+        let got = fused(Perturb::Noise { std: 0.6, site, rows: &at });
+        for (row, &at) in at.iter().enumerate() {
+            let mut normals = vec![f32::NAN; n];
+            fill_normals(&mut normals, at, site);
+            let expected: Vec<f32> = normals.iter().map(|&normal| 0.6f32.mul_add(normal, 1.0)).collect();
+            assert_same_bits(&format!("noise, row {row} of {n} channels"), got.row(row), &expected);
+        }
     }
 }

@@ -7,7 +7,7 @@ use fathom::{
 };
 use fathom_testkit::{compare::assert_same_bits, inputs::Inputs, poison::poisoned};
 
-use crate::common::{on_any_pool, tensor};
+use crate::common::{chosen, on_any_pool, tensor};
 
 fn at(key: u64, trajectory: u32, position: u32, iteration: u32) -> Coordinates {
     Coordinates { draw: Draw { key, trajectory }, position, iteration }
@@ -127,6 +127,25 @@ fn keep_rates() {
     assert_eq!(keep(0.1), (3_865_470_560, f32::from_bits(0x3f8e_38e4)));
 }
 
+/// A word below the threshold keeps its element, one that equals it does not, at both ends of the range.
+#[test]
+fn thresholds_are_exact() {
+    let rows = [at(5, 6, 7, 8)];
+    let kept = |channel: usize, threshold: u64| {
+        let keep = Keep { threshold, scale: 2.0 };
+        let mut x = tensor(1, 50, &[1.0; 50]);
+        perturb(&mut x, Perturb::Dropout { keep, site: Site::Latent, rows: &rows }).unwrap();
+        x.data()[channel] == 2.0
+    };
+    for channel in 0..50 {
+        let word = u64::from(words(rows[0], Site::Latent, channel as u32 / 4)[channel % 4]);
+        let cases = [(0, false), (word, false), (word + 1, true), (1 << 32, true)];
+        for (threshold, expected) in cases {
+            assert_eq!(kept(channel, threshold), expected, "word {word} under {threshold}");
+        }
+    }
+}
+
 /// Nothing is dropped at p = 0, and zeros of either sign keep it.
 #[test]
 fn no_perturbation_keeps_every_bit() {
@@ -168,7 +187,7 @@ fn draws_follow_coordinates_alone() {
     for form in forms {
         let run = |order: &[usize]| {
             let at: Vec<Coordinates> = order.iter().map(|&row| coordinates[row]).collect();
-            let mut x = tensor(rows, width, &data).select(order).unwrap();
+            let mut x = chosen(&tensor(rows, width, &data), order);
             perturb(&mut x, form(&at)).unwrap();
             x
         };

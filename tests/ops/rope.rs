@@ -1,8 +1,8 @@
 //! Rotary position embedding.
 
 use fathom::{
-    Device,
-    ops::rope::{Layout, angles, rope},
+    Tensor,
+    ops::rope::{self, Layout, rope},
 };
 use fathom_testkit::{
     compare::{assert_near, assert_same_bits},
@@ -11,12 +11,19 @@ use fathom_testkit::{
     reference,
 };
 
-use crate::common::{on_any_pool, tensor};
+use crate::common::{chosen, on_any_pool, tensor, written};
 
 const LAYOUTS: [Layout; 2] = [Layout::Interleaved, Layout::HalfSplit];
 
 fn frequencies(dim: usize) -> Vec<f32> {
     (0..dim / 2).map(|i| 10_000f32.powf(-2.0 * i as f32 / dim as f32)).collect()
+}
+
+fn angles(positions: &[usize], frequencies: &[f32]) -> Tensor {
+    written(|out| {
+        rope::angles(positions, frequencies, out);
+        Ok(())
+    })
 }
 
 fn pair(layout: Layout, dim: usize) -> impl Fn(usize) -> (usize, usize) {
@@ -33,7 +40,7 @@ fn angles_near_float64() {
     let positions = [0, 1, 2, 17, 255, 1000, 4095, 131_071];
     for dim in [2, 16, 64, 96, 128] {
         let frequencies = frequencies(dim);
-        let got = angles(Device::Cpu, &positions, &frequencies);
+        let got = angles(&positions, &frequencies);
         assert_eq!((got.rows(), got.width()), (positions.len(), dim));
         for (row, &position) in positions.iter().enumerate() {
             let products: Vec<f32> = frequencies.iter().map(|f| position as f32 * f).collect();
@@ -42,7 +49,7 @@ fn angles_near_float64() {
             assert_near(&format!("position {position}, {dim} channels"), got.row(row), &naive, &exact, 2);
         }
     }
-    assert_eq!(angles(Device::Cpu, &[0], &frequencies(8)).data(), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(angles(&[0], &frequencies(8)).data(), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
 }
 
 /// A rotated channel takes three roundings: two products and a sum. Heads past the rotated ones, and what is left of
@@ -56,7 +63,7 @@ fn near_float64_and_nothing_else_touched() {
                 for rows in [1, 2, 13, 97] {
                     let width = heads * dim + rest;
                     let positions: Vec<usize> = (0..rows).map(|_| inputs.below(2000)).collect();
-                    let angles = angles(Device::Cpu, &positions, &frequencies(dim));
+                    let angles = angles(&positions, &frequencies(dim));
                     let mut data = poisoned(rows * width);
                     let (mut exact, mut naive) = (Vec::new(), Vec::new());
                     for (row, data) in data.chunks_mut(width).enumerate() {
@@ -101,7 +108,7 @@ fn layouts_are_permutations_of_each_other() {
     let order: Vec<usize> = (0..dim / 2).map(|i| 2 * i).chain((0..dim / 2).map(|i| 2 * i + 1)).collect();
     let split =
         |data: &[f32]| data.chunks(dim).flat_map(|row| order.iter().map(|&i| row[i])).collect::<Vec<f32>>();
-    let angles = angles(Device::Cpu, &(0..rows).collect::<Vec<_>>(), &frequencies(dim));
+    let angles = angles(&(0..rows).collect::<Vec<_>>(), &frequencies(dim));
     let rotate = |data: &[f32], layout| {
         let mut x = tensor(rows, dim, data);
         rope(&mut x, 1, &angles, layout).unwrap();
@@ -119,9 +126,9 @@ fn rows_are_independent() {
     let positions: Vec<usize> = (0..rows).map(|_| inputs.below(4096)).collect();
     for layout in LAYOUTS {
         let rotate = |order: &[usize]| {
-            let chosen: Vec<usize> = order.iter().map(|&row| positions[row]).collect();
-            let mut x = tensor(rows, heads * dim, &data).select(order).unwrap();
-            rope(&mut x, heads, &angles(Device::Cpu, &chosen, &frequencies(dim)), layout).unwrap();
+            let at: Vec<usize> = order.iter().map(|&row| positions[row]).collect();
+            let mut x = chosen(&tensor(rows, heads * dim, &data), order);
+            rope(&mut x, heads, &angles(&at, &frequencies(dim)), layout).unwrap();
             x
         };
         let identity: Vec<usize> = (0..rows).collect();

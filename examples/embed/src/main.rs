@@ -49,6 +49,13 @@ struct Model {
     head: Weight,
 }
 
+/// What a pass works on; tensors keep their memory, so that the next pass allocates none.
+struct Scratch {
+    normed: Tensor,
+    qkv: Tensor,
+    mixed: Tensor,
+}
+
 impl Model {
     fn random() -> Self {
         let weight = |index: u16, k: usize, n: usize| {
@@ -67,20 +74,26 @@ impl Model {
         }
     }
 
-    /// Feeds `counts[i]` rows of x to the i-th sequence and returns the rows' outputs.
-    fn forward(&self, x: Tensor, sequences: &mut [Sequence], counts: &[usize]) -> Result<Tensor, Error> {
-        let qkv = linear(&rms_norm(&x, &self.norm, 1e-6)?, &self.qkv, None, Epilogue::None)?;
+    /// Feeds each sequence the next `count` rows of x, which become the layer's outputs.
+    fn forward(
+        &self,
+        x: &mut Tensor,
+        sequences: &mut [Sequence],
+        count: usize,
+        Scratch { normed, qkv, mixed }: &mut Scratch,
+    ) -> Result<(), Error> {
+        rms_norm(x, &self.norm, 1e-6, normed)?;
+        linear(normed, &self.qkv, None, Epilogue::None, qkv)?;
         let (keys, values) = (HEADS.query * HEADS.dim, (HEADS.query + HEADS.kv) * HEADS.dim);
         let mut queries = Vec::new();
-        for (index, (sequence, &count)) in sequences.iter_mut().zip(counts).enumerate() {
+        for (index, sequence) in sequences.iter_mut().enumerate() {
             let (from, first) = (queries.len(), sequence.admit(count));
             let rows = (from..from + count).map(|row| (&qkv.row(row)[keys..values], &qkv.row(row)[values..]));
             sequence.write(0, first, rows)?;
             queries.extend((first..first + count).map(|at| Query { sequence: index, visible: at + 1 }));
         }
-        let spans: Vec<_> = sequences.iter().map(|sequence| sequence.spans(&[0])).collect();
-        let mixed = attention(&qkv, HEADS, &spans, &queries)?;
-        linear(&mixed, &self.output, None, Epilogue::Residual { residual: x, perturb: Perturb::None })
+        attention(qkv, HEADS, sequences, &[0], &queries, mixed)?;
+        linear(mixed, &self.output, None, Epilogue::Residual(Perturb::None), x)
     }
 }
 
@@ -92,11 +105,15 @@ struct Thought {
 
 /// Prefills the prompt once, then thinks all `trajectories` side by side.
 fn think(model: &Model, prompt: &[u32], trajectories: &[u32]) -> Result<Vec<Thought>, Error> {
+    let tensor = || Tensor::empty(Device::Cpu);
+    let mut scratch = Scratch { normed: tensor(), qkv: tensor(), mixed: tensor() };
+    let (mut hidden, mut state) = (tensor(), tensor());
+
     let mut root = Sequence::new(Layout { width: HEADS.kv * HEADS.dim, dtype: DType::F32 });
-    let tokens = embedding(&model.head, prompt, 1.0)?;
-    let hidden = model.forward(tokens, slice::from_mut(&mut root), &[prompt.len()])?;
+    embedding(&model.head, prompt, 1.0, &mut hidden)?;
+    model.forward(&mut hidden, slice::from_mut(&mut root), prompt.len(), &mut scratch)?;
     let mut sequences = root.fork(trajectories.len());
-    let mut state = hidden.select(&vec![prompt.len() - 1; trajectories.len()])?;
+    hidden.select(&vec![prompt.len() - 1; trajectories.len()], &mut state)?;
 
     let key = key(42, prompt, Stream::Trajectory);
     for step in 0..STEPS {
@@ -104,12 +121,10 @@ fn think(model: &Model, prompt: &[u32], trajectories: &[u32]) -> Result<Vec<Thou
         let at = |&trajectory| Coordinates { draw: Draw { key, trajectory }, position, iteration: 0 };
         let rows: Vec<Coordinates> = trajectories.iter().map(at).collect();
         perturb(&mut state, Perturb::Noise { std: 0.6, site: Site::Latent, rows: &rows })?;
-        state = model.forward(state, &mut sequences, &vec![1; trajectories.len()])?;
+        model.forward(&mut state, &mut sequences, 1, &mut scratch)?;
     }
-    let answers = arg_max(&state, &model.head)?;
-    Ok(answers
-        .into_iter()
-        .enumerate()
-        .map(|(row, answer)| Thought { state: state.row(row).to_vec(), answer })
-        .collect())
+    let mut answers = Vec::new();
+    arg_max(&state, &model.head, &mut answers)?;
+    let thought = |(row, answer)| Thought { state: state.row(row).to_vec(), answer };
+    Ok(answers.into_iter().enumerate().map(thought).collect())
 }
