@@ -12,7 +12,7 @@ use std::{ops::Range, sync::Arc};
 use half::bf16;
 use smallvec::SmallVec;
 
-use crate::{DType, Result, error::check};
+use crate::{DType, Result, cpu::widen::widen, error::check};
 
 /// How keys and values are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -397,13 +397,7 @@ impl<'a> Span<'a> {
                 Rows { data, stride: self.width, width, count }
             }
             View::Bf16(data) => {
-                let rows = data[first * self.width..end * self.width].chunks_exact(self.width);
-                for (out, row) in buffer.chunks_exact_mut(width).zip(rows) {
-                    // As bits: a conversion that minds NaN would not vectorise.
-                    let widened =
-                        row[channels.clone()].iter().map(|x| f32::from_bits(u32::from(x.to_bits()) << 16));
-                    out.iter_mut().zip(widened).for_each(|(out, x)| *out = x);
-                }
+                widen(&data[first * self.width..end * self.width], self.width, channels, buffer);
                 Rows { data: &buffer[..count * width], stride: width, width, count }
             }
         }

@@ -23,19 +23,26 @@ const ROWS: usize = 4;
 /// Tiles of rows a task at least, so that a task outweighs its start.
 const TILES: usize = 2;
 
-/// Elements of keys or values that were stored in bf16 and are widened at a time.
-const WIDENED: usize = 4 * MAX_DIM;
+/// Scores of a tile that stand on the stack: as many heads go together as fit, at least one, so that memory is read along
+/// the positions' rows.
+const SCORES: usize = ROWS * 1024;
+
+/// Positions at a time: few enough that their rows are still near when the next head reads on in them.
+const POSITIONS: usize = 16;
 
 /// What a task works on.
 struct Bench {
     /// Scores of a tile's rows, on the stack for contexts of usual length.
-    scores: SmallVec<[f32; ROWS * 1024]>,
-    widened: [f32; WIDENED],
+    scores: SmallVec<[f32; SCORES]>,
+    /// Keys or values of one head that were stored in bf16.
+    widened: [f32; POSITIONS * MAX_DIM],
+    /// What turns sums into means, by head and row.
+    factors: [f32; SCORES],
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { scores: SmallVec::new(), widened: [0.0; WIDENED] }
+        Self { scores: SmallVec::new(), widened: [0.0; POSITIONS * MAX_DIM], factors: [0.0; SCORES] }
     }
 }
 
@@ -90,7 +97,7 @@ struct Piece<'a> {
 }
 
 impl<'s> Tile<'_, 's> {
-    fn run<const R: usize>(&self, Bench { scores, widened }: &mut Bench, out: &mut [f32]) {
+    fn run<const R: usize>(&self, Bench { scores, widened, factors }: &mut Bench, out: &mut [f32]) {
         let level = Level::best();
         let Heads { query, kv, dim } = self.heads;
         let pieces = self.pieces();
@@ -99,40 +106,47 @@ impl<'s> Tile<'_, 's> {
             seen[piece.rows.clone()].fill(piece.base + piece.positions.len());
         }
         let stride = seen.into_iter().max().unwrap_or(0);
-        if scores.len() < R * stride {
-            scores.resize(R * stride, 0.0);
+        let together = (SCORES / (R * stride.max(1))).clamp(1, query);
+        if scores.len() < together * R * stride {
+            scores.resize(together * R * stride, 0.0);
         }
-        for head in 0..query {
-            let channels = head / (query / kv) * dim..(head / (query / kv) + 1) * dim;
-            let q: [&[f32]; R] = array::from_fn(|row| &self.q[row * self.stride + head * dim..][..dim]);
-            for (piece, positions, at) in chunks(&pieces, dim) {
-                let keys = piece.span.keys(positions, channels.clone(), widened);
-                let first = piece.rows.start;
-                let scores = &mut scores[first * stride + at..];
-                match piece.rows.len() {
-                    1 => dots::dots(level, [q[first]], &keys, scores, stride),
-                    _ => dots::dots(level, q, &keys, scores, stride),
+        let width = query * dim;
+        for first in (0..query).step_by(together) {
+            let heads = first..(first + together).min(query);
+            let channels = |head: usize| head / (query / kv) * dim..(head / (query / kv) + 1) * dim;
+            for (piece, positions, at) in chunks(&pieces) {
+                for head in heads.clone() {
+                    let keys = piece.span.keys(positions.clone(), channels(head), widened);
+                    let row = piece.rows.start;
+                    let scores = &mut scores[((head - first) * R + row) * stride + at..];
+                    let q = |row: usize| &self.q[row * self.stride + head * dim..][..dim];
+                    match piece.rows.len() {
+                        1 => dots::dots(level, [q(row)], &keys, scores, stride),
+                        _ => dots::dots::<R>(level, array::from_fn(q), &keys, scores, stride),
+                    }
                 }
             }
-            let mut factors = [0.0; R];
-            for (row, factor) in factors.iter_mut().enumerate() {
-                soften(&mut scores[row * stride..row * stride + seen[row]], dim, factor);
+            for (index, scores) in scores.chunks_mut(stride).take(heads.len() * R).enumerate() {
+                soften(&mut scores[..seen[index % R]], dim, &mut factors[index]);
             }
-            for row in out.chunks_mut(query * dim) {
-                row[head * dim..(head + 1) * dim].fill(0.0);
+            for row in out.chunks_mut(width) {
+                row[heads.start * dim..heads.end * dim].fill(0.0);
             }
-            for (piece, positions, at) in chunks(&pieces, dim) {
-                let values = piece.span.values(positions, channels.clone(), widened);
-                let first = piece.rows.start;
-                let (weights, out) =
-                    (&scores[first * stride + at..], &mut out[first * query * dim + head * dim..]);
-                match piece.rows.len() {
-                    1 => weighted::add_weighted::<1>(level, weights, stride, &values, out, query * dim),
-                    _ => weighted::add_weighted::<R>(level, weights, stride, &values, out, query * dim),
+            for (piece, positions, at) in chunks(&pieces) {
+                for head in heads.clone() {
+                    let values = piece.span.values(positions.clone(), channels(head), widened);
+                    let row = piece.rows.start;
+                    let weights = &scores[((head - first) * R + row) * stride + at..];
+                    let out = &mut out[row * width + head * dim..];
+                    match piece.rows.len() {
+                        1 => weighted::add_weighted::<1>(level, weights, stride, &values, out, width),
+                        _ => weighted::add_weighted::<R>(level, weights, stride, &values, out, width),
+                    }
                 }
             }
-            for (row, factor) in out.chunks_mut(query * dim).zip(factors) {
-                row[head * dim..(head + 1) * dim].iter_mut().for_each(|out| *out *= factor);
+            for (index, factor) in factors[..heads.len() * R].iter().enumerate() {
+                let at = index % R * width + (heads.start + index / R) * dim;
+                out[at..at + dim].iter_mut().for_each(|out| *out *= factor);
             }
         }
     }
@@ -170,15 +184,12 @@ fn visible<'s>((query, spans): (&Query, &Spans<'s>)) -> Spans<'s> {
     seen.map(|span| span.until(query.visible)).collect()
 }
 
-/// The pieces' positions, as many at a time as fit the buffer of widened ones, and how many were read before them.
-fn chunks<'p, 's>(
-    pieces: &'p [Piece<'s>],
-    dim: usize,
-) -> impl Iterator<Item = (&'p Piece<'s>, Range<usize>, usize)> {
+/// The pieces' positions, [`POSITIONS`] at a time, and how many were read before them.
+fn chunks<'p, 's>(pieces: &'p [Piece<'s>]) -> impl Iterator<Item = (&'p Piece<'s>, Range<usize>, usize)> {
     pieces.iter().flat_map(move |piece| {
         let Range { start, end } = piece.positions;
-        let starts = (start..end).step_by(WIDENED / dim);
-        starts.map(move |at| (piece, at..(at + WIDENED / dim).min(end), piece.base + at - start))
+        let starts = (start..end).step_by(POSITIONS);
+        starts.map(move |at| (piece, at..(at + POSITIONS).min(end), piece.base + at - start))
     })
 }
 

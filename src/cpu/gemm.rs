@@ -1,13 +1,18 @@
 //! Products with packed weights, tile by tile.
 //!
 //! A task owns the columns of a few panels for all rows, so tasks never share an output element and never exchange
-//! partial sums. It walks the rows tile by tile: a tile's rows are brought into the words of the weight once, and
-//! multiplied with all of the task's panels while they are hot.
+//! partial sums. It brings a block of rows into the words of the weight, [`STEPS`] at a time, and multiplies all of them
+//! with each panel in turn: the weight is read from memory once a block.
+
+use std::cell::RefCell;
 
 use rayon::prelude::*;
 
 use super::tile::{Level, ROWS, Rows, STEPS, Sums, tile};
-use crate::{DType, Weight, weight::PANEL};
+use crate::{Weight, weight::PANEL};
+
+/// Tiles of a block of rows: their words fit the second-level cache beside the panel.
+const TILES: usize = 8;
 
 /// Panels a task at most: so many that bringing rows into words costs little beside multiplying them.
 const RUN: usize = 8;
@@ -23,40 +28,50 @@ pub(crate) fn tiles(x: &[f32], w: &Weight, sink: impl Fn(usize, usize, &mut [[f3
     // As many tasks for each thread, of nearly as many panels.
     let threads = rayon::current_num_threads();
     let tasks = 2 * threads * panels.div_ceil(2 * threads * RUN);
-    let task = |Bench { rows, sums }: &mut Bench, task: usize| {
+    let task = |task: usize| {
         let run = task * panels / tasks..(task + 1) * panels / tasks;
-        for (index, x) in x.chunks(ROWS * k).enumerate() {
-            for from in (0..steps).step_by(STEPS) {
-                let part = from * PANEL..(from + STEPS).min(steps) * PANEL;
-                rows.fill(level, x, k, from);
+        BENCH.with_borrow_mut(|bench| {
+            let Bench { rows, sums } = &mut **bench;
+            for (block, x) in x.chunks(TILES * ROWS * k).enumerate() {
+                for from in (0..steps).step_by(STEPS) {
+                    let part = from * PANEL..(from + STEPS).min(steps) * PANEL;
+                    let tiles = x.chunks(ROWS * k).zip(&mut *rows);
+                    tiles.for_each(|(x, rows)| rows.fill(level, w.dtype(), x, k, from));
+                    for (panel, sums) in run.clone().zip(&mut *sums) {
+                        let part = &w.panel(panel)[part.clone()];
+                        for ((rows, sums), _) in rows.iter().zip(sums).zip(x.chunks(ROWS * k)) {
+                            tile(level, rows, part, from == 0, sums);
+                        }
+                    }
+                }
                 for (panel, sums) in run.clone().zip(&mut *sums) {
-                    tile(level, rows, &w.panel(panel)[part.clone()], from == 0, sums);
+                    for (index, (x, sums)) in x.chunks(ROWS * k).zip(sums).enumerate() {
+                        let first = (block * TILES + index) * ROWS;
+                        sink(first, panel * PANEL, &mut sums[..x.len() / k]);
+                    }
                 }
             }
-            for (panel, sums) in run.clone().zip(&mut *sums) {
-                sink(index * ROWS, panel * PANEL, &mut sums[..x.len() / k]);
-            }
-        }
+        });
     };
-    let bench = || Bench::new(w.dtype());
     if threads == 1 || x.len() * w.n() < PARALLEL {
-        let mut bench = bench();
-        (0..tasks).for_each(|index| task(&mut bench, index));
+        (0..tasks).for_each(task);
     } else {
-        (0..tasks).into_par_iter().for_each_init(bench, task);
+        (0..tasks).into_par_iter().for_each(task);
     }
 }
 
 /// What a task works on: rows brought into words, and the sums of its panels.
 struct Bench {
-    rows: Rows,
-    sums: [Sums; RUN],
+    rows: [Rows; TILES],
+    sums: [[Sums; TILES]; RUN],
 }
 
-impl Bench {
-    fn new(dtype: DType) -> Self {
-        Self { rows: Rows::new(dtype), sums: [[[0.0; PANEL]; ROWS]; RUN] }
-    }
+thread_local! {
+    /// Memory alone: nothing in it outlives a task.
+    static BENCH: RefCell<Box<Bench>> = RefCell::new(Box::new(Bench {
+        rows: [const { Rows::new() }; TILES],
+        sums: [[[[0.0; PANEL]; ROWS]; TILES]; RUN],
+    }));
 }
 
 /// A matrix `[rows, width]` whose disjoint pieces several threads write.

@@ -11,3 +11,4 @@ pub(crate) mod perturb;
 pub(crate) mod rope;
 mod simd;
 mod tile;
+pub(crate) mod widen;

@@ -62,12 +62,14 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new(dtype: DType) -> Self {
-        Self { words: [0; ROWS * STRIDE], rows: 0, steps: 0, dtype }
+    pub(crate) const fn new() -> Self {
+        Self { words: [0; ROWS * STRIDE], rows: 0, steps: 0, dtype: DType::F32 }
     }
 
-    /// Takes steps `from` to `from + STEPS` of the rows of `x`, `k` channels each, at most [`ROWS`].
-    pub(crate) fn fill(&mut self, level: Level, x: &[f32], k: usize, from: usize) {
+    /// Takes steps `from` to `from + STEPS` of the rows of `x`, `k` channels each, at most [`ROWS`], in the words of a
+    /// weight of `dtype`.
+    pub(crate) fn fill(&mut self, level: Level, dtype: DType, x: &[f32], k: usize, from: usize) {
+        self.dtype = dtype;
         let channels = match self.dtype {
             DType::F32 => from..(from + STEPS).min(k),
             DType::Bf16 => 2 * from..(2 * (from + STEPS)).min(k),
@@ -157,9 +159,9 @@ mod tests {
                 for rows in 1..=ROWS {
                     let x: Vec<f32> = (0..rows * k).map(value).collect();
                     let run = |level| {
-                        let mut tiles = Rows::new(dtype);
+                        let mut tiles = Rows::new();
                         let mut sums = [[f32::NAN; PANEL]; ROWS];
-                        tiles.fill(level, &x, k, 0);
+                        tiles.fill(level, dtype, &x, k, 0);
                         tile(level, &tiles, weight.panel(0), true, &mut sums);
                         let once = sums;
                         tile(level, &tiles, weight.panel(0), false, &mut sums);
