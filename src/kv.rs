@@ -12,7 +12,11 @@ use std::{ops::Range, sync::Arc};
 use half::bf16;
 use smallvec::SmallVec;
 
-use crate::{DType, Result, cpu::widen::widen, error::check};
+use crate::{
+    DType, Result,
+    cpu::{fetch::fetch, widen::widen},
+    error::check,
+};
 
 /// How keys and values are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -400,6 +404,25 @@ impl<'a> Span<'a> {
                 widen(&data[first * self.width..end * self.width], self.width, channels, buffer);
                 Rows { data: &buffer[..count * width], stride: width, width, count }
             }
+        }
+    }
+
+    /// Asks the caches for the keys of `positions`, all channels.
+    pub(crate) fn fetch_keys(&self, positions: Range<usize>) {
+        self.fetch(self.keys, positions);
+    }
+
+    /// As [`Span::fetch_keys`], for values.
+    pub(crate) fn fetch_values(&self, positions: Range<usize>) {
+        self.fetch(self.values, positions);
+    }
+
+    fn fetch(&self, view: View<'_>, positions: Range<usize>) {
+        let elements =
+            (self.offset + positions.start) * self.width..(self.offset + positions.end) * self.width;
+        match view {
+            View::F32(data) => fetch(&data[elements]),
+            View::Bf16(data) => fetch(&data[elements]),
         }
     }
 

@@ -96,6 +96,15 @@ struct Piece<'a> {
     base: usize,
 }
 
+impl<'s> Piece<'s> {
+    /// Asks for positions that are read soon. What several rows share stays in a cache by itself.
+    fn fetch(&self, positions: Range<usize>, fetch: impl Fn(&Span<'s>, Range<usize>)) {
+        if self.rows.len() == 1 {
+            fetch(&self.span, positions);
+        }
+    }
+}
+
 impl<'s> Tile<'_, 's> {
     fn run<const R: usize>(&self, Bench { scores, widened, factors }: &mut Bench, out: &mut [f32]) {
         let level = Level::best();
@@ -114,7 +123,14 @@ impl<'s> Tile<'_, 's> {
         for first in (0..query).step_by(together) {
             let heads = first..(first + together).min(query);
             let channels = |head: usize| head / (query / kv) * dim..(head / (query / kv) + 1) * dim;
+            let mut next = chunks(&pieces).skip(1);
             for (piece, positions, at) in chunks(&pieces) {
+                match next.next() {
+                    Some((piece, positions, _)) => piece.fetch(positions, Span::fetch_keys),
+                    None => chunks(&pieces)
+                        .take(1)
+                        .for_each(|(piece, positions, _)| piece.fetch(positions, Span::fetch_values)),
+                }
                 for head in heads.clone() {
                     let keys = piece.span.keys(positions.clone(), channels(head), widened);
                     let row = piece.rows.start;
@@ -132,7 +148,11 @@ impl<'s> Tile<'_, 's> {
             for row in out.chunks_mut(width) {
                 row[heads.start * dim..heads.end * dim].fill(0.0);
             }
+            let mut next = chunks(&pieces).skip(1);
             for (piece, positions, at) in chunks(&pieces) {
+                if let Some((piece, positions, _)) = next.next() {
+                    piece.fetch(positions, Span::fetch_values);
+                }
                 for head in heads.clone() {
                     let values = piece.span.values(positions.clone(), channels(head), widened);
                     let row = piece.rows.start;

@@ -1,77 +1,97 @@
 //! Products with packed weights, tile by tile.
 //!
-//! A task owns the columns of a few panels for all rows, so tasks never share an output element and never exchange
-//! partial sums. It brings a block of rows into the words of the weight, [`STEPS`] at a time, and multiplies all of them
-//! with each panel in turn: the weight is read from memory once a block.
+//! A block of rows is brought into the words of the weight; then tasks go through the panels. A task owns the columns of a
+//! few panels, so tasks never share an output element and never exchange partial sums, and multiplies all rows of
+//! the block with [`STEPS`] steps of a panel before it goes on: the weight is read from memory once a block.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use rayon::prelude::*;
 
 use super::tile::{Level, ROWS, Rows, STEPS, Sums, tile};
 use crate::{Weight, weight::PANEL};
 
-/// Tiles of a block of rows: their words fit the second-level cache beside the panel.
+/// Tiles of a block of rows: the words of [`STEPS`] steps fit the second-level cache beside the panel's.
 const TILES: usize = 8;
 
-/// Panels a task at most: so many that bringing rows into words costs little beside multiplying them.
-const RUN: usize = 8;
+/// Panels a task at most.
+const RUN: usize = 4;
 
 /// Below this many multiply-adds a product runs on the calling thread: waking another costs more.
 const PARALLEL: usize = 1 << 22;
 
+/// The sums of a task's panels.
+type Bench = [[Sums; TILES]; RUN];
+
+thread_local! {
+    // Memory alone, kept from one product to the next: nothing that is in it outlives a product.
+    static WORDS: Cell<Vec<Rows>> = const { Cell::new(Vec::new()) };
+    static BENCH: RefCell<Box<Bench>> = RefCell::new(Box::new([[[[0.0; PANEL]; ROWS]; TILES]; RUN]));
+}
+
 /// Calls `sink(first row, first column, rows of the tile)` for every tile of x·W, `x` being `[m, k]`. Columns beyond
 /// the last are zero.
 pub(crate) fn tiles(x: &[f32], w: &Weight, sink: impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync) {
+    let parallel = rayon::current_num_threads() > 1 && x.len() * w.n() >= PARALLEL;
+    // Taken, not borrowed: while tasks run elsewhere this thread may begin another product.
+    let mut words = WORDS.take();
+    for (index, x) in x.chunks(TILES * ROWS * w.k()).enumerate() {
+        block(x, w, parallel, &mut words, |row, column, sums| {
+            sink(index * TILES * ROWS + row, column, sums);
+        });
+    }
+    WORDS.set(words);
+}
+
+/// As [`tiles`], for rows of one block.
+fn block(
+    x: &[f32],
+    w: &Weight,
+    parallel: bool,
+    words: &mut Vec<Rows>,
+    sink: impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync,
+) {
     let level = Level::best();
-    let (k, steps, panels) = (w.k(), w.steps(), w.panels());
-    // As many tasks for each thread, of nearly as many panels.
-    let threads = rayon::current_num_threads();
-    let tasks = 2 * threads * panels.div_ceil(2 * threads * RUN);
-    let task = |task: usize| {
-        let run = task * panels / tasks..(task + 1) * panels / tasks;
+    let (k, steps) = (w.k(), w.steps());
+    let parts = steps.div_ceil(STEPS);
+    // Tiles of nearly equal height.
+    let height = (x.len() / k).div_ceil((x.len() / k).div_ceil(ROWS));
+    let tiles = x.chunks(height * k).len();
+    if words.len() < parts * tiles {
+        words.resize_with(parts * tiles, Rows::new);
+    }
+    let words = &mut words[..parts * tiles];
+    for (part, rows) in words.chunks_mut(tiles).enumerate() {
+        for (rows, x) in rows.iter_mut().zip(x.chunks(height * k)) {
+            rows.fill(level, w.dtype(), x, k, part * STEPS);
+        }
+    }
+    let words = &*words;
+    let task = |run: usize| {
+        let run = run * RUN..((run + 1) * RUN).min(w.panels());
         BENCH.with_borrow_mut(|bench| {
-            let Bench { rows, sums } = &mut **bench;
-            for (block, x) in x.chunks(TILES * ROWS * k).enumerate() {
-                for from in (0..steps).step_by(STEPS) {
-                    let part = from * PANEL..(from + STEPS).min(steps) * PANEL;
-                    let tiles = x.chunks(ROWS * k).zip(&mut *rows);
-                    tiles.for_each(|(x, rows)| rows.fill(level, w.dtype(), x, k, from));
-                    for (panel, sums) in run.clone().zip(&mut *sums) {
-                        let part = &w.panel(panel)[part.clone()];
-                        for ((rows, sums), _) in rows.iter().zip(sums).zip(x.chunks(ROWS * k)) {
-                            tile(level, rows, part, from == 0, sums);
-                        }
+            for (part, rows) in words.chunks(tiles).enumerate() {
+                let steps = part * STEPS * PANEL..((part + 1) * STEPS).min(steps) * PANEL;
+                for (panel, sums) in run.clone().zip(&mut **bench) {
+                    let panel = &w.panel(panel)[steps.clone()];
+                    for (rows, sums) in rows.iter().zip(sums) {
+                        tile(level, rows, panel, part == 0, sums);
                     }
                 }
-                for (panel, sums) in run.clone().zip(&mut *sums) {
-                    for (index, (x, sums)) in x.chunks(ROWS * k).zip(sums).enumerate() {
-                        let first = (block * TILES + index) * ROWS;
-                        sink(first, panel * PANEL, &mut sums[..x.len() / k]);
-                    }
+            }
+            for (panel, sums) in run.clone().zip(&mut **bench) {
+                for (index, (x, sums)) in x.chunks(height * k).zip(sums).enumerate() {
+                    sink(index * height, panel * PANEL, &mut sums[..x.len() / k]);
                 }
             }
         });
     };
-    if threads == 1 || x.len() * w.n() < PARALLEL {
-        (0..tasks).for_each(task);
+    let runs = w.panels().div_ceil(RUN);
+    if parallel {
+        (0..runs).into_par_iter().for_each(task);
     } else {
-        (0..tasks).into_par_iter().for_each(task);
+        (0..runs).for_each(task);
     }
-}
-
-/// What a task works on: rows brought into words, and the sums of its panels.
-struct Bench {
-    rows: [Rows; TILES],
-    sums: [[Sums; TILES]; RUN],
-}
-
-thread_local! {
-    /// Memory alone: nothing in it outlives a task.
-    static BENCH: RefCell<Box<Bench>> = RefCell::new(Box::new(Bench {
-        rows: [const { Rows::new() }; TILES],
-        sums: [[[[0.0; PANEL]; ROWS]; TILES]; RUN],
-    }));
 }
 
 /// A matrix `[rows, width]` whose disjoint pieces several threads write.

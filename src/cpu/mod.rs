@@ -4,6 +4,7 @@ pub(crate) mod activation;
 pub(crate) mod arg_max;
 pub(crate) mod attention;
 pub(crate) mod embedding;
+pub(crate) mod fetch;
 pub(crate) mod gemm;
 pub(crate) mod linear;
 pub(crate) mod norm;
