@@ -20,6 +20,9 @@ const RUN: usize = 4;
 /// Below this many multiply-adds a product runs on the calling thread: waking another costs more.
 const PARALLEL: usize = 1 << 22;
 
+/// Tiles over which a panel's successor is asked for: memory is slower than the first tile alone.
+const SPREAD: usize = 4;
+
 /// The sums of a task's panels.
 type Bench = [[Sums; TILES]; RUN];
 
@@ -61,21 +64,34 @@ fn block(
         words.resize_with(parts * tiles, Rows::new);
     }
     let words = &mut words[..parts * tiles];
-    for (part, rows) in words.chunks_mut(tiles).enumerate() {
-        for (rows, x) in rows.iter_mut().zip(x.chunks(height * k)) {
-            rows.fill(level, w.dtype(), x, k, part * STEPS);
-        }
+    let fill = |(index, rows): (usize, &mut Rows)| {
+        let (part, tile) = (index / tiles, index % tiles);
+        let x = &x[tile * height * k..((tile + 1) * height * k).min(x.len())];
+        rows.fill(level, w.dtype(), x, k, part * STEPS);
+    };
+    if parallel {
+        words.par_iter_mut().enumerate().with_min_len(tiles).for_each(fill);
+    } else {
+        words.iter_mut().enumerate().for_each(fill);
     }
     let words = &*words;
     let task = |run: usize| {
         let run = run * RUN..((run + 1) * RUN).min(w.panels());
         BENCH.with_borrow_mut(|bench| {
             for (part, rows) in words.chunks(tiles).enumerate() {
-                let steps = part * STEPS * PANEL..((part + 1) * STEPS).min(steps) * PANEL;
+                let words = |part: usize, panel: usize| {
+                    &w.panel(panel)[part * STEPS * PANEL..((part + 1) * STEPS).min(steps) * PANEL]
+                };
                 for (panel, sums) in run.clone().zip(&mut **bench) {
-                    let panel = &w.panel(panel)[steps.clone()];
+                    let next = match (panel + 1 < run.end, part + 1 < parts) {
+                        (true, _) => words(part, panel + 1),
+                        (_, true) => words(part + 1, run.start),
+                        _ => words(0, run.end.min(w.panels() - 1)),
+                    };
+                    let mut ahead = next.chunks(next.len().div_ceil(tiles.min(SPREAD)));
                     for (rows, sums) in rows.iter().zip(sums) {
-                        tile(level, rows, panel, part == 0, sums);
+                        let ahead = ahead.next().unwrap_or_default();
+                        tile(level, rows, words(part, panel), ahead, part == 0, sums);
                     }
                 }
             }

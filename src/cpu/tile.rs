@@ -97,8 +97,9 @@ fn pairs(x: &[f32], words: &mut [u32]) {
     }
 }
 
-/// sums[i] = x[i]·panel where `first`, else sums[i] + x[i]·panel; the panel holds the steps of `x`.
-pub(crate) fn tile(level: Level, x: &Rows, panel: &[u32], first: bool, sums: &mut Sums) {
+/// sums[i] = x[i]·panel where `first`, else sums[i] + x[i]·panel; the panel holds the steps of `x`. Meanwhile the caches are
+/// asked for `ahead`, which is multiplied soon.
+pub(crate) fn tile(level: Level, x: &Rows, panel: &[u32], ahead: &[u32], first: bool, sums: &mut Sums) {
     assert!(x.rows <= ROWS && x.steps <= STEPS && panel.len() == x.steps * PANEL);
     if first {
         sums[..x.rows].fill([0.0; PANEL]);
@@ -106,10 +107,10 @@ pub(crate) fn tile(level: Level, x: &Rows, panel: &[u32], first: bool, sums: &mu
     match level {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `available` saw the instruction set; the lengths were checked above.
-        Level::Avx512Bf16 => unsafe { x86::avx512_bf16(x, panel, sums) },
+        Level::Avx512Bf16 => unsafe { x86::avx512_bf16(x, panel, ahead, sums) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Level::Avx512 => unsafe { x86::avx512(x, panel, sums) },
+        Level::Avx512 => unsafe { x86::avx512(x, panel, ahead, sums) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Level::Avx2 => unsafe { x86::avx2(x, panel, sums) },
@@ -162,9 +163,9 @@ mod tests {
                         let mut tiles = Rows::new();
                         let mut sums = [[f32::NAN; PANEL]; ROWS];
                         tiles.fill(level, dtype, &x, k, 0);
-                        tile(level, &tiles, weight.panel(0), true, &mut sums);
+                        tile(level, &tiles, weight.panel(0), &[], true, &mut sums);
                         let once = sums;
-                        tile(level, &tiles, weight.panel(0), false, &mut sums);
+                        tile(level, &tiles, weight.panel(0), weight.panel(0), false, &mut sums);
                         assert!(sums[rows..].as_flattened().iter().all(|sum| sum.is_nan()), "rows beyond");
                         [once, sums]
                             .map(|sums| sums[..rows].as_flattened().iter().map(|x| x.to_bits()).collect())

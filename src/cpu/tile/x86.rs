@@ -5,9 +5,6 @@ use std::arch::x86_64::*;
 use super::{Rows, STRIDE, Sums};
 use crate::{DType, weight::PANEL};
 
-/// Words ahead of its use that a panel is asked for: it streams from the second-level cache or beyond.
-const AHEAD: usize = 512;
-
 /// Rounds neighbouring channels to bf16, two a word; a last one alone is paired with zero.
 ///
 /// # Safety
@@ -34,7 +31,13 @@ macro_rules! rows512 {
         /// # Safety
         /// x holds R rows and the panel x.steps steps of 32 words.
         #[target_feature(enable = $features)]
-        unsafe fn $name<const R: usize>(x: &Rows, panel: *const u32, sums: &mut [[f32; PANEL]]) {
+        unsafe fn $name<const R: usize>(
+            x: &Rows,
+            panel: *const u32,
+            ahead: &[u32],
+            sums: &mut [[f32; PANEL]],
+        ) {
+            let (ahead, stride) = (ahead.as_ptr(), ahead.len() / x.steps.max(1));
             let words = x.words.as_ptr();
             let sums: *mut f32 = sums.as_mut_ptr().cast();
             // SAFETY: step < x.steps and row < R keep every address inside what the caller promised; a prefetch
@@ -49,8 +52,8 @@ macro_rules! rows512 {
                 for step in 0..x.steps {
                     let at = panel.add(step * PANEL);
                     let w = [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(16).cast())];
-                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
-                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 16).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(step * stride).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(step * stride + 16).cast());
                     for (row, acc) in acc.iter_mut().enumerate() {
                         let $x = _mm512_set1_epi32(*words.add(row * STRIDE + step) as i32);
                         for ($sum, $w) in acc.iter_mut().zip(w) {
@@ -144,13 +147,13 @@ macro_rules! by_rows {
 /// # Safety
 /// As [`avx512`], on a processor with AVX512-BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn avx512_bf16(x: &Rows, panel: &[u32], sums: &mut Sums) {
+pub(super) unsafe fn avx512_bf16(x: &Rows, panel: &[u32], ahead: &[u32], sums: &mut Sums) {
     // SAFETY: the caller's promise.
     unsafe {
         match x.dtype {
-            DType::F32 => avx512(x, panel, sums),
+            DType::F32 => avx512(x, panel, ahead, sums),
             DType::Bf16 => {
-                by_rows!(dots_512, x.rows, (x, panel.as_ptr(), sums), [1 2 3 4 5 6 7 8 9 10 11 12])
+                by_rows!(dots_512, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
             }
         }
     }
@@ -159,13 +162,15 @@ pub(super) unsafe fn avx512_bf16(x: &Rows, panel: &[u32], sums: &mut Sums) {
 /// # Safety
 /// The panel holds x.steps steps of 32 words.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn avx512(x: &Rows, panel: &[u32], sums: &mut Sums) {
+pub(super) unsafe fn avx512(x: &Rows, panel: &[u32], ahead: &[u32], sums: &mut Sums) {
     // SAFETY: the caller's promise; x holds x.rows rows.
     unsafe {
         match x.dtype {
-            DType::F32 => by_rows!(f32_512, x.rows, (x, panel.as_ptr(), sums), [1 2 3 4 5 6 7 8 9 10 11 12]),
+            DType::F32 => {
+                by_rows!(f32_512, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
+            }
             DType::Bf16 => {
-                by_rows!(widened_512, x.rows, (x, panel.as_ptr(), sums), [1 2 3 4 5 6 7 8 9 10 11 12])
+                by_rows!(widened_512, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
             }
         }
     }
