@@ -5,6 +5,9 @@ use std::arch::x86_64::*;
 use super::{Rows, STRIDE, Sums};
 use crate::{DType, weight::PANEL};
 
+/// Rows up to which a product is bound by reading the weight.
+const STREAMED: usize = 8;
+
 /// Rounds neighbouring channels to bf16, two a word; a last one alone is paired with zero.
 ///
 /// # Safety
@@ -52,8 +55,15 @@ macro_rules! rows512 {
                 for step in 0..x.steps {
                     let at = panel.add(step * PANEL);
                     let w = [_mm512_loadu_si512(at.cast()), _mm512_loadu_si512(at.add(16).cast())];
-                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(step * stride).cast());
-                    _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(step * stride + 16).cast());
+                    for line in [ahead.wrapping_add(step * stride), ahead.wrapping_add(step * stride + 16)] {
+                        // Few rows leave no time between asking and reading: what is asked for would crowd out the first
+                        // level before its turn comes.
+                        if R > STREAMED {
+                            _mm_prefetch::<_MM_HINT_T0>(line.cast());
+                        } else {
+                            _mm_prefetch::<_MM_HINT_T1>(line.cast());
+                        }
+                    }
                     for (row, acc) in acc.iter_mut().enumerate() {
                         let $x = _mm512_set1_epi32(*words.add(row * STRIDE + step) as i32);
                         for ($sum, $w) in acc.iter_mut().zip(w) {
