@@ -90,7 +90,7 @@ impl Weight {
     /// Element (row, column).
     #[inline]
     pub(crate) fn get(&self, row: usize, column: usize) -> f32 {
-        let word = |step: usize| self.words[(column / PANEL * self.steps() + step) * PANEL + column % PANEL];
+        let word = |step: usize| self.panel(column / PANEL)[step * PANEL + column % PANEL];
         match self.dtype {
             DType::F32 => f32::from_bits(word(row)),
             DType::Bf16 => f32::from_bits(word(row / 2) >> (row % 2 * 16) << 16),

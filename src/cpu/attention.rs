@@ -6,7 +6,7 @@
 mod dots;
 mod weighted;
 
-use std::{array, ops::Range};
+use std::{array, cell::RefCell, ops::Range};
 
 use rayon::prelude::*;
 use smallvec::SmallVec;
@@ -23,27 +23,30 @@ const ROWS: usize = 4;
 /// Tiles of rows a task at least, so that a task outweighs its start.
 const TILES: usize = 2;
 
-/// Scores of a tile that stand on the stack: as many heads go together as fit, at least one, so that memory is read along
-/// the positions' rows.
+/// Scores of a tile at a time: as many heads go together as fit, at least one, so that memory is read along the positions'
+/// rows.
 const SCORES: usize = ROWS * 1024;
 
 /// Positions at a time: few enough that their rows are still near when the next head reads on in them.
 const POSITIONS: usize = 16;
 
-/// What a task works on.
+/// What a tile works on.
 struct Bench {
-    /// Scores of a tile's rows, on the stack for contexts of usual length.
-    scores: SmallVec<[f32; SCORES]>,
+    /// By head, row and position.
+    scores: Vec<f32>,
     /// Keys or values of one head that were stored in bf16.
     widened: [f32; POSITIONS * MAX_DIM],
     /// What turns sums into means, by head and row.
     factors: [f32; SCORES],
 }
 
-impl Bench {
-    fn new() -> Self {
-        Self { scores: SmallVec::new(), widened: [0.0; POSITIONS * MAX_DIM], factors: [0.0; SCORES] }
-    }
+thread_local! {
+    // Memory alone: nothing that is in it outlives a tile.
+    static BENCH: RefCell<Box<Bench>> = RefCell::new(Box::new(Bench {
+        scores: vec![0.0; SCORES],
+        widened: [0.0; POSITIONS * MAX_DIM],
+        factors: [0.0; SCORES],
+    }));
 }
 
 /// out = softmax(q·kᵀ/√d)·v for each row and head; `q` holds a row's queries first, `stride` elements a row.
@@ -60,20 +63,17 @@ pub(crate) fn attention<S: AsRef<Sequence> + Sync>(
     out: &mut [f32],
 ) {
     let tiles = out.par_chunks_mut(ROWS * heads.query * heads.dim).zip(q.par_chunks(ROWS * stride));
-    tiles.zip(rows.par_chunks(ROWS)).with_min_len(TILES).for_each_init(
-        Bench::new,
-        |bench, ((out, q), rows)| {
-            let spans = rows.iter().map(|row| sequences[row.sequence].as_ref().spans(slots));
-            let spans: SmallVec<[Spans<'_>; ROWS]> = spans.collect();
-            let tile = Tile { q, stride, spans: &spans, rows, heads };
-            match rows.len() {
-                1 => tile.run::<1>(bench, out),
-                2 => tile.run::<2>(bench, out),
-                3 => tile.run::<3>(bench, out),
-                _ => tile.run::<ROWS>(bench, out),
-            }
-        },
-    );
+    tiles.zip(rows.par_chunks(ROWS)).with_min_len(TILES).for_each(|((out, q), rows)| {
+        let spans = rows.iter().map(|row| sequences[row.sequence].as_ref().spans(slots));
+        let spans: SmallVec<[Spans<'_>; ROWS]> = spans.collect();
+        let tile = Tile { q, stride, spans: &spans, rows, heads };
+        BENCH.with_borrow_mut(|bench| match rows.len() {
+            1 => tile.run::<1>(bench, out),
+            2 => tile.run::<2>(bench, out),
+            3 => tile.run::<3>(bench, out),
+            _ => tile.run::<ROWS>(bench, out),
+        });
+    });
 }
 
 /// Up to [`ROWS`] neighbouring rows.

@@ -4,7 +4,10 @@
 //! few panels, so tasks never share an output element and never exchange partial sums, and multiplies all rows of
 //! the block with [`STEPS`] steps of a panel before it goes on: the weight is read from memory once a block.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    marker::PhantomData,
+};
 
 use rayon::prelude::*;
 
@@ -14,7 +17,7 @@ use crate::{Weight, weight::PANEL};
 /// Tiles of a block of rows: the words of [`STEPS`] steps fit the second-level cache beside the panel's.
 const TILES: usize = 8;
 
-/// Panels a task at most.
+/// Panels a task at most; fewer where there are more threads than such tasks.
 const RUN: usize = 4;
 
 /// Below this many multiply-adds a product runs on the calling thread: waking another costs more.
@@ -75,8 +78,9 @@ fn block(
         words.iter_mut().enumerate().for_each(fill);
     }
     let words = &*words;
-    let task = |run: usize| {
-        let run = run * RUN..((run + 1) * RUN).min(w.panels());
+    let run = w.panels().div_ceil(2 * rayon::current_num_threads()).min(RUN);
+    let task = |index: usize| {
+        let run = index * run..((index + 1) * run).min(w.panels());
         BENCH.with_borrow_mut(|bench| {
             for (part, rows) in words.chunks(tiles).enumerate() {
                 let words = |part: usize, panel: usize| {
@@ -102,27 +106,28 @@ fn block(
             }
         });
     };
-    let runs = w.panels().div_ceil(RUN);
+    let tasks = w.panels().div_ceil(run);
     if parallel {
-        (0..runs).into_par_iter().for_each(task);
+        (0..tasks).into_par_iter().for_each(task);
     } else {
-        (0..runs).for_each(task);
+        (0..tasks).for_each(task);
     }
 }
 
 /// A matrix `[rows, width]` whose disjoint pieces several threads write.
-pub(crate) struct Shared {
+pub(crate) struct Shared<'a> {
     data: *mut f32,
     rows: usize,
     width: usize,
+    borrowed: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: `piece` hands out pieces only to the task that owns their tile; tiles do not overlap.
-unsafe impl Sync for Shared {}
+// SAFETY: it stands for a `&mut [f32]`, and who calls `piece` promises that pieces in use do not overlap.
+unsafe impl Sync for Shared<'_> {}
 
-impl Shared {
-    pub(crate) fn new(data: &mut [f32], width: usize) -> Self {
-        Self { rows: data.len() / width.max(1), width, data: data.as_mut_ptr() }
+impl<'a> Shared<'a> {
+    pub(crate) fn new(data: &'a mut [f32], width: usize) -> Self {
+        Self { rows: data.len() / width.max(1), width, data: data.as_mut_ptr(), borrowed: PhantomData }
     }
 
     /// Up to `count` elements of `row` from `column` on, cut at the row's end.

@@ -42,7 +42,7 @@ pub(crate) fn linear(x: &[f32], w: &Weight, bias: Option<&[f32]>, epilogue: &Epi
 /// Where a tile stands in the result.
 #[derive(Clone, Copy)]
 struct Place<'a> {
-    out: &'a Shared,
+    out: &'a Shared<'a>,
     row: usize,
     column: usize,
 }

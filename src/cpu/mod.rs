@@ -1,4 +1,5 @@
-//! The native device: rayon over rows and panels, SIMD chosen at run time, the same bits at every level.
+//! The native device: rayon over rows and panels, SIMD chosen at run time, the same bits at every level
+//! (`docs/numerics.md` has the one exception).
 
 pub(crate) mod activation;
 pub(crate) mod arg_max;

@@ -35,7 +35,7 @@ pub(crate) fn perturb_lanes(
     let recorded = row * width + column..row * width + (column + PANEL).min(width);
     match perturbation {
         Perturb::None => {}
-        Perturb::Dropout { keep, site, rows } => drop(lanes, keep, rows[row], site, column),
+        Perturb::Dropout { keep, site, rows } => drop_out(lanes, keep, rows[row], site, column),
         Perturb::Noise { std, site, rows } => add_noise(lanes, std, rows[row], site, column),
         Perturb::Scale(factors) => {
             lanes.iter_mut().zip(&factors[recorded]).for_each(|(x, factor)| *x *= factor)
@@ -45,7 +45,7 @@ pub(crate) fn perturb_lanes(
 }
 
 widest! {
-    fn drop(lanes: &mut [f32], keep: Keep, at: Coordinates, site: Site, column: usize) {
+    fn drop_out(lanes: &mut [f32], keep: Keep, at: Coordinates, site: Site, column: usize) {
         let words = in_channel_order(words_of_panel(at, site, column as u32 / 4));
         // The largest word that keeps its element, if any does: words are compared in 32 bits.
         let last = keep.threshold.checked_sub(1).map(|last| last.min(u64::from(u32::MAX)) as u32);

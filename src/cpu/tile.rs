@@ -2,8 +2,8 @@
 //!
 //! Every output element is one chain of fused multiply-adds over k: in rising order for f32; for bf16 by pairs, the
 //! odd element of a pair first, which is what the dot-product instruction of AVX512-BF16 evaluates. The chain is the
-//! same whatever the instruction set, the number of rows or the thread, hence so are the bits; the instruction alone
-//! takes values below the smallest normal number for zero.
+//! same whatever the instruction set, the number of rows or the thread, hence so are the bits; but that instruction takes
+//! values below the smallest normal number for zero.
 
 use crate::{DType, weight::PANEL};
 

@@ -77,9 +77,7 @@ impl Model {
             Network::Huginn(huginn) => huginn.bytes(),
         }
     }
-}
 
-impl Model {
     /// Whether a processor's cache holds the weights: threads are then faster on rows of their own than together on all.
     pub fn fits_cache(&self) -> bool {
         fits_cache(self.weight_bytes())

@@ -31,6 +31,7 @@ pub(super) fn add_weighted<const R: usize>(
 }
 
 /// The channels from `first` on.
+#[inline(always)]
 fn portable<const R: usize>(
     weights: &[f32],
     stride: usize,

@@ -27,7 +27,7 @@ pub(super) unsafe fn pairs(x: &[f32], words: &mut [u32]) {
     }
 }
 
-/// Defines the kernel `$name::<R>`: R rows from `first` on at once, two registers of 16 columns each. `$next` makes the
+/// Defines the kernel `$name::<R>`: R rows at once, two registers of 16 columns each. `$next` makes the
 /// next sum of a row from a word of x, the weights' words and the sum so far.
 macro_rules! rows512 {
     ($name:ident, $features:literal, |$x:ident, $w:ident, $sum:ident| $next:expr) => {
@@ -40,11 +40,13 @@ macro_rules! rows512 {
             ahead: &[u32],
             sums: &mut [[f32; PANEL]],
         ) {
-            let (ahead, stride) = (ahead.as_ptr(), ahead.len() / x.steps.max(1));
+            let stride = ahead.len() / x.steps.max(1);
+            // With nothing to ask for, what is at hand.
+            let ahead = if ahead.is_empty() { panel } else { ahead.as_ptr() };
             let words = x.words.as_ptr();
             let sums: *mut f32 = sums.as_mut_ptr().cast();
             // SAFETY: step < x.steps and row < R keep every address inside what the caller promised; a prefetch
-            // does not read.
+            // does not read, wherever it points.
             unsafe {
                 let mut acc = [[_mm512_setzero_ps(); 2]; R];
                 for (row, acc) in acc.iter_mut().enumerate() {

@@ -11,7 +11,7 @@ pub use llama::Llama;
 use crate::{
     config::Config,
     error::{Error, Result},
-    pass::{Disturbance, Run, Wanted},
+    pass::{Disturbance, Run, Wanted, check},
     scratch::Scratch,
     weights::Loader,
 };
@@ -82,7 +82,8 @@ impl Body {
     /// `scratch` until the next pass.
     ///
     /// # Errors
-    /// A token outside the vocabulary, a latent of another width, a position outside the context.
+    /// A token outside the vocabulary, a latent of another width, a position outside the context; inputs or coordinates that
+    /// are not as many as positions, a run without any; recorded perturbations where the last rows alone are wanted.
     pub fn forward<'s>(
         &self,
         inputs: &[Input<'_>],
@@ -91,6 +92,7 @@ impl Body {
         wanted: Wanted,
         scratch: &'s mut Scratch,
     ) -> OpResult<&'s mut Tensor> {
+        check(inputs.len(), runs, disturbance)?;
         match self {
             Body::Gpt2(body) => body.forward(inputs, runs, disturbance, wanted, scratch),
             Body::Llama(body) => body.forward(inputs, runs, disturbance, wanted, scratch),
@@ -108,9 +110,18 @@ impl Body {
 
 /// x = token embeddings, with latents in their places; `ids` is overwritten.
 fn embed(table: &Weight, inputs: &[Input<'_>], ids: &mut Vec<u32>, x: &mut Tensor) -> OpResult<()> {
+    if inputs.iter().all(|input| matches!(input, Input::Latent(_))) {
+        x.reshape(inputs.len(), table.k());
+        return place(inputs, x);
+    }
     ids.clear();
     ids.extend(inputs.iter().map(|input| if let Input::Token(id) = input { *id } else { 0 }));
     embedding(table, ids, 1.0, x)?;
+    place(inputs, x)
+}
+
+/// Puts latents in their places.
+fn place(inputs: &[Input<'_>], x: &mut Tensor) -> OpResult<()> {
     let width = x.width();
     for (row, input) in x.data_mut().chunks_mut(width).zip(inputs) {
         if let Input::Latent(latent) = input {
