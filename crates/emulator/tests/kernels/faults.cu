@@ -47,7 +47,7 @@ KERNEL(fault, WordsParams, 128) {
                 __syncthreads();
             break;
         case WARP_WAITS_FOR_RETURNED: if (tid != 33) __syncwarp(); break;
-        case BARRIER_COUNTS_DIFFER: named_barrier_sync(2, warp == 3 ? 128 : 96); break;
+        case BARRIER_COUNTS_DIFFER: named_barrier_sync(2, warp == 3 ? 96 : 128); break;
         case NAMED_BARRIER_NEVER_FULL: if (warp != 2) named_barrier_sync(3, 128); break;
         case NO_MBARRIER_INIT: if (tid == 0) mbarrier_arrive(barrier); break;
         case TOO_MANY_ARRIVALS:

@@ -1,7 +1,7 @@
 //! A matrix product through cp.async, ldmatrix and mma, and what its planted bugs lead to.
 
 use crate::params::Gemm;
-use crate::{bf16, launch, small};
+use crate::{Aligned, bf16, launch, small};
 use fathom_emulator::mutation::{Verdict, survey};
 use fathom_emulator::{Copies, Counters, Options, Report};
 
@@ -11,10 +11,9 @@ const LOAD_BEFORE_BARRIER: u32 = 3;
 const NO_SWIZZLE: u32 = 4;
 
 /// Operands A[m, k] and B[n, k] of small integers, so that every order of summation gives the same bits.
-pub(crate) fn operands([m, n, k]: [usize; 3]) -> (Vec<u16>, Vec<u16>) {
-    let a = (0..m * k).map(|i| bf16(small(i))).collect();
-    let b = (0..n * k).map(|i| bf16(small(i + 12345))).collect();
-    (a, b)
+pub(crate) fn operands([m, n, k]: [usize; 3]) -> [Aligned<u16>; 2] {
+    let matrix = |rows: usize, from| (from..from + rows * k).map(|i| bf16(small(i))).collect::<Vec<u16>>();
+    [Aligned::new(&matrix(m, 0)), Aligned::new(&matrix(n, 12345))]
 }
 
 pub(crate) fn expected([m, n, k]: [usize; 3]) -> Vec<f32> {
@@ -24,12 +23,12 @@ pub(crate) fn expected([m, n, k]: [usize; 3]) -> Vec<f32> {
 
 fn product(shape: [usize; 3], bug: u32, options: &Options) -> Result<(Vec<f32>, Counters), Report> {
     let [m, n, k] = shape;
-    let (a, b) = operands(shape);
-    let mut c = vec![f32::NAN; m * n];
+    let [mut a, mut b] = operands(shape);
+    let mut c = Aligned::filled(f32::NAN, m * n);
     let params = Gemm {
-        a: a.as_ptr() as u64,
-        b: b.as_ptr() as u64,
-        c: c.as_mut_ptr() as u64,
+        a: a.address(),
+        b: b.address(),
+        c: c.address(),
         m: m as u32,
         n: n as u32,
         k: k as u32,
@@ -38,7 +37,7 @@ fn product(shape: [usize; 3], bug: u32, options: &Options) -> Result<(Vec<f32>, 
     let grid = [n.div_ceil(64) as u32, m.div_ceil(64) as u32, 1];
     // SAFETY: the matrices have the sizes given.
     let counters = unsafe { launch("gemm_mma", &params, grid, 128, 3 * 8192, options)? };
-    Ok((c, counters))
+    Ok((c.get().to_vec(), counters))
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {

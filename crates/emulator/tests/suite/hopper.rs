@@ -1,8 +1,8 @@
 //! A matrix product through TMA, mbarriers and wgmma, and what its planted bugs lead to.
 
 use crate::gemm::{expected, operands};
-use crate::launch;
 use crate::params::Hopper;
+use crate::{Aligned, launch};
 use fathom_emulator::mutation::{Verdict, survey};
 use fathom_emulator::{Copies, Counters, Options, Report, Swizzle, TensorMap, Wait};
 
@@ -15,26 +15,16 @@ const NO_INIT_FENCE: u32 = 6;
 
 fn product(shape: [usize; 3], bug: u32, options: &Options) -> Result<(Vec<f32>, Counters), Report> {
     let [m, n, k] = shape;
-    let (a, b) = operands(shape);
-    // Tensor maps want 16-byte aligned bases; a vector of u16 promises less.
-    let aligned = |data: &[u16]| {
-        let words = data.chunks(8).map(|chunk| {
-            let mut word = [0u16; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            u128::from_ne_bytes(std::array::from_fn(|i| word[i / 2].to_ne_bytes()[i % 2]))
-        });
-        words.collect::<Vec<u128>>()
-    };
-    let (a, b) = (aligned(&a), aligned(&b));
-    let map = |data: &[u128], rows: usize| {
+    let [mut a, mut b] = operands(shape);
+    let mut c = Aligned::filled(f32::NAN, m * n);
+    let map = |base: u64, rows: usize| {
         let [rows, columns] = [rows as u64, k as u64];
-        TensorMap::new(data.as_ptr() as u64, [rows, columns], columns * 2, [64, 64], 2, Swizzle::Bytes128).unwrap()
+        TensorMap::new(base, [rows, columns], columns * 2, [64, 64], 2, Swizzle::Bytes128).unwrap()
     };
-    let mut c = vec![f32::NAN; m * n];
     let params = Hopper {
-        a: map(&a, m),
-        b: map(&b, n),
-        c: c.as_mut_ptr() as u64,
+        a: map(a.address(), m),
+        b: map(b.address(), n),
+        c: c.address(),
         m: m as u32,
         n: n as u32,
         k: k as u32,
@@ -44,7 +34,7 @@ fn product(shape: [usize; 3], bug: u32, options: &Options) -> Result<(Vec<f32>, 
     let grid = [n.div_ceil(64) as u32, m.div_ceil(64) as u32, 1];
     // SAFETY: the matrices have the sizes given.
     let counters = unsafe { launch("gemm_wgmma", &params, grid, 160, 3 * 16384 + 48, options)? };
-    Ok((c, counters))
+    Ok((c.get().to_vec(), counters))
 }
 
 const SHAPE: [usize; 3] = [70, 130, 512];
@@ -101,10 +91,9 @@ fn a_missing_arrival_is_a_deadlock_that_names_both_sides() {
 }
 
 #[test]
-fn a_missing_full_wait_reads_poison() {
-    let lazy = Options { copies: Copies::Lazy, ..Options::default() };
-    let c = product(SHAPE, NO_FULL_WAIT, &lazy).unwrap().0;
-    assert!(c.iter().any(|c| c.is_nan()));
+fn a_missing_full_wait_is_noticed_in_every_way() {
+    let (reports, wrong) = outcomes(NO_FULL_WAIT);
+    assert_eq!(wrong + reports.len(), 8);
 }
 
 #[test]

@@ -40,3 +40,39 @@ fn bf16(v: f32) -> u16 {
     assert_eq!(v.to_bits() & 0xffff, 0, "{v} is no bf16");
     (v.to_bits() >> 16) as u16
 }
+
+/// Memory aligned as an allocation on a GPU is.
+struct Aligned<T> {
+    lines: Vec<Line>,
+    len: usize,
+    of: std::marker::PhantomData<T>,
+}
+
+#[repr(align(256))]
+#[derive(Clone, Copy)]
+struct Line {
+    _bytes: [u8; 256],
+}
+
+impl<T: Copy> Aligned<T> {
+    fn new(values: &[T]) -> Self {
+        let mut lines = vec![Line { _bytes: [0; 256] }; size_of_val(values).div_ceil(256)];
+        // SAFETY: the lines have at least as many bytes, and nothing else refers to them.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), lines.as_mut_ptr().cast(), values.len()) };
+        Aligned { lines, len: values.len(), of: std::marker::PhantomData }
+    }
+
+    fn filled(value: T, len: usize) -> Self {
+        Aligned::new(&vec![value; len])
+    }
+
+    /// Its address, as parameters hold it; kernels may write there.
+    fn address(&mut self) -> u64 {
+        self.lines.as_mut_ptr() as u64
+    }
+
+    fn get(&self) -> &[T] {
+        // SAFETY: `new` filled so many, and T is plain data.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+    }
+}

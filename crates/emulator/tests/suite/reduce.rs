@@ -1,19 +1,19 @@
 //! A reduction by shuffles and shared memory, and what its planted bugs lead to.
 
 use crate::params::Reduce;
-use crate::{launch, small};
+use crate::{Aligned, launch, small};
 use fathom_emulator::mutation::{Verdict, survey};
 use fathom_emulator::{Counters, Options, Report};
 
 const ROWS: usize = 9;
 
 fn sums(width: usize, bug: u32, options: &Options) -> Result<(Vec<f32>, Counters), Report> {
-    let x: Vec<f32> = (0..ROWS * width).map(small).collect();
-    let mut y = vec![f32::NAN; ROWS];
-    let params = Reduce { x: x.as_ptr() as u64, y: y.as_mut_ptr() as u64, width: width as u32, bug };
+    let mut x = Aligned::new(&(0..ROWS * width).map(small).collect::<Vec<f32>>());
+    let mut y = Aligned::filled(f32::NAN, ROWS);
+    let params = Reduce { x: x.address(), y: y.address(), width: width as u32, bug };
     // SAFETY: x and y have the rows that the grid covers.
     let counters = unsafe { launch("reduce_rows", &params, [ROWS as u32, 1, 1], 256, 128, options)? };
-    Ok((y, counters))
+    Ok((y.get().to_vec(), counters))
 }
 
 fn expected(width: usize) -> Vec<f32> {
