@@ -287,7 +287,9 @@ template <int Pending> DEVICE void wgmma_wait(HERE0) {
 #define W8(i) W4(i), W4(i + 4)
 #define W16(i) W8(i), W8(i + 8)
 #define W32(i) W16(i), W16(i + 16)
+#define W48(i) W32(i), W16(i + 32)
 #define W64(i) W32(i), W32(i + 32)
+#define W96(i) W64(i), W32(i + 64)
 #define W128(i) W64(i), W64(i + 64)
 #define P4(t) "%" #t "0,%" #t "1,%" #t "2,%" #t "3"
 #define P6(t) P4(t) ",%" #t "4,%" #t "5"
@@ -295,7 +297,7 @@ template <int Pending> DEVICE void wgmma_wait(HERE0) {
 #define P10(t) P8(t) ",%" #t "8,%" #t "9"
 #define P40 P10() "," P10(1) "," P10(2) "," P10(3)
 #define P80 P40 "," P10(4) "," P10(5) "," P10(6) "," P10(7)
-#define WGMMA(n, registers, placeholders, outputs, a_, b_, scale_)                                            \
+#define WGMMA(n, placeholders, outputs, a_, b_, scale_)                                                       \
     if constexpr (N == n)                                                                                     \
         asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" scale_ ", 0;\n"                                     \
                      "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" placeholders "}, %" a_ ", %" b_ \
@@ -311,14 +313,14 @@ template <int N>
 DEVICE void wgmma_m64k16(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate HERE) {
     static_assert(N == 8 || N == 16 || N == 32 || N == 64 || N == 96 || N == 128 || N == 192 || N == 256);
 #ifdef __CUDACC__
-    WGMMA(8, 4, P4(), W4(0), "4", "5", "6");
-    WGMMA(16, 8, P8(), W8(0), "8", "9", "10");
-    WGMMA(32, 16, P10() "," P6(1), W16(0), "16", "17", "18");
-    WGMMA(64, 32, P10() "," P10(1) "," P10(2) ",%30,%31", W32(0), "32", "33", "34");
-    WGMMA(96, 48, P40 "," P8(4), W32(0), W16(32), "48", "49", "50");
-    WGMMA(128, 64, P40 "," P10(4) "," P10(5) "," P4(6), W64(0), "64", "65", "66");
-    WGMMA(192, 96, P80 "," P10(8) "," P6(9), W64(0), W32(64), "96", "97", "98");
-    WGMMA(256, 128, P80 "," P10(8) "," P10(9) "," P10(10) "," P10(11) "," P8(12), W128(0), "128", "129", "130");
+    WGMMA(8, P4(), W4(0), "4", "5", "6");
+    WGMMA(16, P8(), W8(0), "8", "9", "10");
+    WGMMA(32, P10() "," P6(1), W16(0), "16", "17", "18");
+    WGMMA(64, P10() "," P10(1) "," P10(2) ",%30,%31", W32(0), "32", "33", "34");
+    WGMMA(96, P40 "," P8(4), W48(0), "48", "49", "50");
+    WGMMA(128, P40 "," P10(4) "," P10(5) "," P4(6), W64(0), "64", "65", "66");
+    WGMMA(192, P80 "," P10(8) "," P6(9), W96(0), "96", "97", "98");
+    WGMMA(256, P80 "," P10(8) "," P10(9) "," P10(10) "," P10(11) "," P8(12), W128(0), "128", "129", "130");
 #else
     EMU_SITE("wgmma.mma_async");
     emu::Wgmma<N> operand{d, a, b, accumulate, &site};
@@ -330,7 +332,9 @@ DEVICE void wgmma_m64k16(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumul
 #undef W8
 #undef W16
 #undef W32
+#undef W48
 #undef W64
+#undef W96
 #undef W128
 #undef P4
 #undef P6

@@ -28,7 +28,8 @@
 
 template <class T> using Shared = T*;
 template <class T> using Global = T*;
-template <class T> DEVICE Global<T> global(uint64_t address) { return (T*)address; }
+// Says of an address in the parameters that it is global memory's, so that loads and stores need not find out.
+template <class T> DEVICE Global<T> global(uint64_t address) { return (T*)__cvta_global_to_generic(address); }
 template <class U, class T> DEVICE U* view(T* p) { return (U*)p; }
 
 // Dynamic shared memory, carved front to back.
@@ -46,9 +47,8 @@ class Arena {
     unsigned char* base_;
     size_t used_ = 0;
 };
-#define DYNAMIC_SHARED(name)                                         \
-    extern __shared__ __align__(1024) unsigned char dynamic_shared[]; \
-    Arena name(dynamic_shared)
+extern __shared__ __align__(1024) unsigned char dynamic_shared[];
+#define DYNAMIC_SHARED(name) Arena name(dynamic_shared)
 
 // An address in shared memory as PTX wants it.
 DEVICE uint32_t shared_address(const void* p) { return (uint32_t)__cvta_generic_to_shared(p); }

@@ -3,7 +3,7 @@
 //! A kernel calls these from a fiber. State changes are methods of [`Block`] that return what the fiber has to do next;
 //! only the functions here switch fibers, and none holds a reference to the block while it does.
 
-use crate::block::{Block, Flow};
+use crate::block::{Block, Fault, Flow};
 use crate::queue::Kind;
 use crate::site::RawSite;
 use crate::{Copies, Report};
@@ -121,7 +121,9 @@ pub(crate) static TABLE: Table = Table {
 // nothing else runs in that block meanwhile. That is the contract of `emu::Table`, and the reason why each
 // dereference of `block` is sound as long as it ends before the next switch.
 
-/// Lets other fibers run until this one is ready again.
+/// Lets other fibers run until this one is ready again. Inlined, as is `settle`: a return after a switch is one that the
+/// processor predicts wrongly.
+#[inline(always)]
 unsafe fn switch(block: *mut Block) {
     // SAFETY: see above; the yielder lives as long as its fiber, which is the one that runs.
     unsafe {
@@ -131,20 +133,26 @@ unsafe fn switch(block: *mut Block) {
 }
 
 /// Carries out what a state change decided.
-unsafe fn settle(block: *mut Block, outcome: Result<Flow, Report>) {
+#[inline(always)]
+unsafe fn settle(block: *mut Block, outcome: Result<Flow, Fault>) {
     // SAFETY: see above.
     unsafe {
-        let outcome = outcome.and_then(|flow| (*block).step().map(|()| flow));
-        match outcome {
+        match outcome.and_then(|flow| (*block).step().map(|()| flow)) {
             Ok(Flow::Go) => {}
             Ok(Flow::Switch) => switch(block),
-            Err(report) => {
-                (*block).fail(report);
-                // A fiber that failed never goes on; a deferred operation has no fiber, and its block ends anyway.
-                while !(*block).head.current.is_null() {
-                    switch(block);
-                }
-            }
+            Err(fault) => stop(block, fault),
+        }
+    }
+}
+
+/// Ends the block: a fiber that failed never goes on; a deferred operation has no fiber, and its block ends anyway.
+#[cold]
+unsafe fn stop(block: *mut Block, fault: Fault) {
+    // SAFETY: see above.
+    unsafe {
+        (*block).fail(fault);
+        while !(*block).head.current.is_null() {
+            switch(block);
         }
     }
 }
@@ -168,16 +176,16 @@ unsafe extern "C" fn collective(
 ) {
     // SAFETY: see above. The leader reads operands of fibers that are suspended in this very function.
     unsafe {
-        match (*block).collective(mask, site, operand) {
-            Ok(None) => settle(block, Ok(Flow::Switch)),
-            Err(report) => settle(block, Err(report)),
-            Ok(Some(operands)) => {
+        let outcome = (*block).collective(mask, site, operand).map(|operands| match operands {
+            None => Flow::Switch,
+            Some(operands) => {
                 if let Some(leader) = leader {
-                    leader(operands.as_ptr(), mask);
+                    leader(operands, mask);
                 }
-                settle(block, Ok((*block).release(mask)));
+                (*block).release(mask)
             }
-        }
+        });
+        settle(block, outcome);
     }
 }
 
@@ -284,7 +292,13 @@ unsafe extern "C" fn access(block: *mut Block, space: u32, at: *const c_void, by
     unsafe { (*block).access(space, at as usize, bytes, site) }
 }
 
-unsafe extern "C" fn request(block: *mut Block, space: u32, at: *const *const c_void, lanes: u32, bytes: u32) {
+unsafe extern "C" fn request(
+    block: *mut Block,
+    space: u32,
+    at: *const *const c_void,
+    lanes: u32,
+    bytes: u32,
+) {
     // SAFETY: see above; `at` points to `lanes` addresses.
     unsafe {
         let addresses = std::slice::from_raw_parts(at.cast::<usize>(), lanes as usize);
@@ -301,7 +315,7 @@ unsafe extern "C" fn out_of_bounds(block: *mut Block, site: &RawSite, offset: i6
     // SAFETY: see above.
     unsafe {
         let place = (*block).place(site);
-        settle(block, Err(Report::OutOfBounds { place, offset, bytes, limit }));
+        settle(block, Err(Report::OutOfBounds { place, offset, bytes, limit }.into()));
     }
 }
 
@@ -309,7 +323,7 @@ unsafe extern "C" fn misaligned(block: *mut Block, site: &RawSite, at: *const c_
     // SAFETY: see above.
     unsafe {
         let place = (*block).place(site);
-        settle(block, Err(Report::Misaligned { place, address: at as u64, alignment }));
+        settle(block, Err(Report::Misaligned { place, address: at as u64, alignment }.into()));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The block's sixteen barriers: `__syncthreads` is barrier 0 among all threads that have not returned.
 
 use crate::Report;
-use crate::block::{Block, Flow, On};
+use crate::block::{Block, Fault, Flow, On};
 use crate::site::RawSite;
 
 #[derive(Default, Clone)]
@@ -32,7 +32,7 @@ impl Barriers {
 }
 
 impl Block {
-    pub(crate) fn bar_sync(&mut self, id: u32, count: u32, site: &RawSite) -> Result<Flow, Report> {
+    pub(crate) fn bar_sync(&mut self, id: u32, count: u32, site: &RawSite) -> Result<Flow, Fault> {
         if self.ordering(site, true) {
             return Ok(Flow::Go);
         }
@@ -46,7 +46,15 @@ impl Block {
         if let Some(first) = first.as_ref().filter(|first| *lanes != 0 && !first.is(site)) {
             let (waiting, first) = (*lanes, first.name());
             let block = self.head.index.into();
-            return Err(Report::Divergence { block, warp: w as u32, waiting, first, lane, second: site.name() });
+            return Err(Report::Divergence {
+                block,
+                warp: w as u32,
+                waiting,
+                first,
+                lane,
+                second: site.name(),
+            }
+            .into());
         }
         *lanes |= 1 << lane;
         first.get_or_insert(*site);
@@ -58,7 +66,7 @@ impl Block {
         Ok(self.stand(On::Barrier { id }, site))
     }
 
-    pub(crate) fn bar_arrive(&mut self, id: u32, count: u32, site: &RawSite) -> Result<Flow, Report> {
+    pub(crate) fn bar_arrive(&mut self, id: u32, count: u32, site: &RawSite) -> Result<Flow, Fault> {
         if self.ordering(site, true) {
             return Ok(Flow::Go);
         }
@@ -67,18 +75,20 @@ impl Block {
         Ok(self.pause())
     }
 
-    fn count_arrival(&mut self, id: u32, count: u32, site: &RawSite) -> Result<(), Report> {
+    fn count_arrival(&mut self, id: u32, count: u32, site: &RawSite) -> Result<(), Fault> {
         if id >= 16 {
             return Err(self.misuse(site, format!("there is no barrier {id}")));
         }
-        if count % 32 != 0 || count as usize > self.lanes.len().next_multiple_of(32) {
+        if !count.is_multiple_of(32) || count as usize > self.lanes.len().next_multiple_of(32) {
             let threads = self.lanes.len();
             return Err(self.misuse(site, format!("barrier {id} cannot take {count} of {threads} threads")));
         }
         let barrier = &mut self.barriers.0[id as usize];
         if barrier.arrived > 0 && barrier.count != count {
             let (was, come) = (barrier.count, barrier.arrived);
-            return Err(self.misuse(site, format!("barrier {id} takes {was} threads ({come} came), not {count}")));
+            return Err(
+                self.misuse(site, format!("barrier {id} takes {was} threads ({come} came), not {count}"))
+            );
         }
         barrier.count = count;
         barrier.arrived += 1;
@@ -103,10 +113,9 @@ impl Block {
     }
 
     /// A thread that returned is no longer waited for by `__syncthreads`.
-    pub(crate) fn leave_barrier(&mut self) -> Result<(), Report> {
+    pub(crate) fn leave_barrier(&mut self) {
         if self.barriers.0[0].count == 0 {
             self.complete(0);
         }
-        Ok(())
     }
 }

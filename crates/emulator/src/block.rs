@@ -22,6 +22,9 @@ pub(crate) enum Flow {
     Switch,
 }
 
+/// A report on its way out; boxed, since every instruction returns the chance of one.
+pub(crate) type Fault = Box<Report>;
+
 /// What a thread stands still for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum On {
@@ -157,10 +160,11 @@ impl Block {
         Flow::Switch
     }
 
-    pub(crate) fn step(&mut self) -> Result<(), Report> {
+    pub(crate) fn step(&mut self) -> Result<(), Fault> {
         self.steps += 1;
         if self.steps > self.step_limit {
-            return Err(Report::Runaway { block: self.head.index.into(), steps: self.step_limit });
+            let block = self.head.index.into();
+            return Err(Report::Runaway { block, steps: self.step_limit }.into());
         }
         Ok(())
     }
@@ -192,13 +196,13 @@ impl Block {
         }
     }
 
-    pub(crate) fn misuse(&self, site: &RawSite, why: impl Into<String>) -> Report {
-        Report::Misuse { place: self.place(site), why: why.into() }
+    pub(crate) fn misuse(&self, site: &RawSite, why: impl Into<String>) -> Fault {
+        Report::Misuse { place: self.place(site), why: why.into() }.into()
     }
 
     /// Ends the block with `report`, unless it failed before.
-    pub(crate) fn fail(&mut self, report: Report) {
-        self.failed.get_or_insert(report);
+    pub(crate) fn fail(&mut self, fault: Fault) {
+        self.failed.get_or_insert(*fault);
     }
 
     pub(crate) fn failed(&self) -> bool {
@@ -207,13 +211,11 @@ impl Block {
 
     /// The running thread returned.
     pub(crate) fn leave(&mut self) {
-        let outcome = self.leave_warp().and_then(|()| {
-            self.alive -= 1;
-            self.leave_barrier()
-        });
-        if let Err(report) = outcome {
-            self.fail(report);
+        if let Err(fault) = self.leave_warp() {
+            self.fail(fault);
         }
+        self.alive -= 1;
+        self.leave_barrier();
     }
 
     /// Lets a tensor-map copy that is under way take place, now that every thread waits; none if there is none.
@@ -235,7 +237,7 @@ impl Block {
         if let Some(site) = self.bulk.oldest() {
             return Err(Report::Unfinished { block, site: site.name() });
         }
-        self.whole_groups()?;
+        self.whole_groups().map_err(|fault| *fault)?;
         for warp in 0..self.warps.len() {
             self.profile.flush(warp);
         }
@@ -252,7 +254,8 @@ impl Block {
             let Some((on, site)) = lane.waits else { continue };
             // The lanes of two warps wait for each other, not together.
             let same = |(o, s, threads): &&mut (On, RawSite, Vec<u32>)| {
-                let apart = matches!(on, On::Lanes { .. }) && threads.last().is_some_and(|last| last / 32 != t / 32);
+                let apart =
+                    matches!(on, On::Lanes { .. }) && threads.last().is_some_and(|last| last / 32 != t / 32);
                 *o == on && s.is(&site) && !apart
             };
             match groups.iter_mut().find(same) {

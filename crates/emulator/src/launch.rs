@@ -81,13 +81,21 @@ impl Launch<'_> {
         let refuse = |why: String| Err(Report::Launch { kernel: self.entry.name().to_owned(), why });
         let [grid, block] = [self.grid, self.block];
         if self.params.len() != self.entry.params_bytes() {
-            return refuse(format!("{} parameter bytes, not {}", self.params.len(), self.entry.params_bytes()));
+            return refuse(format!(
+                "{} parameter bytes, not {}",
+                self.params.len(),
+                self.entry.params_bytes()
+            ));
         }
-        if block.contains(&0) || block[0] > 1024 || block[1] > 1024 || block[2] > 64 || self.threads() > 1024 {
+        if block.contains(&0) || block[0] > 1024 || block[1] > 1024 || block[2] > 64 || self.threads() > 1024
+        {
             return refuse(format!("no block can be {block:?}"));
         }
         if self.threads() > self.entry.max_threads() as usize {
-            return refuse(format!("block {block:?} exceeds the bounds' {} threads", self.entry.max_threads()));
+            return refuse(format!(
+                "block {block:?} exceeds the bounds' {} threads",
+                self.entry.max_threads()
+            ));
         }
         if grid.contains(&0) || grid[0] > i32::MAX as u32 || grid[1] > 65535 || grid[2] > 65535 {
             return refuse(format!("no grid can be {grid:?}"));

@@ -4,7 +4,7 @@ use crate::abi::{Head, TABLE};
 use crate::block::Block;
 use crate::tally::Tally;
 use crate::{Counters, Launch, Options, Report};
-use corosensei::stack::DefaultStack;
+use corosensei::stack::{DefaultStack, Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult};
 use rayon::prelude::*;
 use std::alloc::Layout;
@@ -14,11 +14,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Stack of a fiber; below it lies a guard page.
-const STACK_BYTES: usize = 64 * 1024;
+const STACK_BYTES: usize = 128 * 1024;
 /// A fresh block's shared memory: NaN as f32 and as bf16, -1 as an integer.
 const POISON: u8 = 0xff;
 
-type Fiber = Coroutine<(), (), (), DefaultStack>;
+/// A stack whose hot end lies elsewhere than its neighbours' within a page, so that fibers do not compete for the same
+/// few sets of the cache.
+struct Coloured {
+    stack: DefaultStack,
+    offset: usize,
+}
+
+// SAFETY: DefaultStack's promises, of a part of it.
+unsafe impl Stack for Coloured {
+    fn base(&self) -> StackPointer {
+        StackPointer::new(self.stack.base().get() - self.offset).unwrap_or_else(|| self.stack.base())
+    }
+
+    fn limit(&self) -> StackPointer {
+        self.stack.limit()
+    }
+}
+
+type Fiber = Coroutine<(), (), (), Coloured>;
 
 /// An emulated GPU. It holds what launches reuse (stacks, shared memory); launches may overlap.
 #[derive(Default)]
@@ -57,7 +75,8 @@ impl Machine {
             if number > first_failed.load(Ordering::Relaxed) {
                 return Ok(Tally::default());
             }
-            let mut arena = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let mut arena =
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
             // SAFETY: the caller's promise.
             let outcome = unsafe { arena.run(launch, &params, options, number) };
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(arena);
@@ -131,7 +150,7 @@ impl Drop for Shared {
 struct Arena {
     block: Box<Block>,
     fibers: Vec<Fiber>,
-    stacks: Vec<DefaultStack>,
+    stacks: Vec<Coloured>,
     shared: Shared,
 }
 
@@ -180,7 +199,7 @@ impl Arena {
 
         while self.stacks.len() < launch.threads() {
             let stack = DefaultStack::new(STACK_BYTES).map_err(|error| Report::Host(error.to_string()))?;
-            self.stacks.push(stack);
+            self.stacks.push(Coloured { stack, offset: self.stacks.len() % 61 * 320 });
         }
         let block: *mut Block = &raw mut *self.block;
         let (kernel, params) = (launch.entry.raw.run, params.at());

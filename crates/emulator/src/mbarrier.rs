@@ -1,7 +1,6 @@
 //! Barriers in shared memory that count arrivals and bytes, in phases.
 
-use crate::Report;
-use crate::block::{Block, Flow, On};
+use crate::block::{Block, Fault, Flow, On};
 use crate::site::RawSite;
 
 /// An mbarrier. Its state is kept here, by address; the eight bytes in shared memory stay poison.
@@ -26,14 +25,16 @@ impl Mbarrier {
 }
 
 impl Block {
-    pub(crate) fn mbarrier_init(&mut self, at: usize, count: u32, site: &RawSite) -> Result<Flow, Report> {
+    pub(crate) fn mbarrier_init(&mut self, at: usize, count: u32, site: &RawSite) -> Result<Flow, Fault> {
         if count == 0 || count >= 1 << 20 {
             return Err(self.misuse(site, format!("a phase cannot take {count} arrivals")));
         }
         let unfenced = Some(self.running);
         let fresh = Mbarrier { count, pending: count, bytes: 0, parity: 0, unfenced, waiting: Vec::new() };
         match self.mbarriers.insert(at, fresh) {
-            Some(old) if !old.waiting.is_empty() => Err(self.misuse(site, "threads wait for the barrier's old phase")),
+            Some(old) if !old.waiting.is_empty() => {
+                Err(self.misuse(site, "threads wait for the barrier's old phase"))
+            }
             _ => Ok(self.pause()),
         }
     }
@@ -50,7 +51,7 @@ impl Block {
     }
 
     /// One arrival, which announces `bytes`.
-    pub(crate) fn mbarrier_arrive(&mut self, at: usize, bytes: u32, site: &RawSite) -> Result<Flow, Report> {
+    pub(crate) fn mbarrier_arrive(&mut self, at: usize, bytes: u32, site: &RawSite) -> Result<Flow, Fault> {
         if self.ordering(site, true) {
             return Ok(Flow::Go);
         }
@@ -61,7 +62,9 @@ impl Block {
             return Err(self.misuse(site, "more arrivals than the phase takes"));
         }
         if bytes > 0 && mbarrier.unfenced.is_some() {
-            return Err(self.misuse(site, "the mbarrier's initialisation was not fenced before a copy uses it"));
+            return Err(
+                self.misuse(site, "the mbarrier's initialisation was not fenced before a copy uses it")
+            );
         }
         mbarrier.pending -= 1;
         mbarrier.bytes += i64::from(bytes);
@@ -70,7 +73,7 @@ impl Block {
     }
 
     /// `bytes` of an asynchronous copy came in.
-    pub(crate) fn mbarrier_complete(&mut self, at: usize, bytes: u32, site: &RawSite) -> Result<Flow, Report> {
+    pub(crate) fn mbarrier_complete(&mut self, at: usize, bytes: u32, site: &RawSite) -> Result<Flow, Fault> {
         let Some(mbarrier) = self.mbarriers.get_mut(&at) else {
             return Err(self.misuse(site, "the mbarrier is not initialised"));
         };
@@ -92,7 +95,7 @@ impl Block {
     }
 
     /// Whether the phase of `parity` has ended; otherwise the running thread waits for the end of a phase.
-    pub(crate) fn mbarrier_test(&mut self, at: usize, parity: u32, site: &RawSite) -> Result<bool, Report> {
+    pub(crate) fn mbarrier_test(&mut self, at: usize, parity: u32, site: &RawSite) -> Result<bool, Fault> {
         let running = self.running;
         let Some(mbarrier) = self.mbarriers.get_mut(&at) else {
             return Err(self.misuse(site, "the mbarrier is not initialised"));

@@ -33,7 +33,15 @@ impl Profile {
         (self.shared, self.global) = Default::default();
     }
 
-    pub(crate) fn note(&mut self, warp: usize, lane: u32, space: u32, address: usize, bytes: u32, site: &RawSite) {
+    pub(crate) fn note(
+        &mut self,
+        warp: usize,
+        lane: u32,
+        space: u32,
+        address: usize,
+        bytes: u32,
+        site: &RawSite,
+    ) {
         self.warps[warp].push(Access { site: site.key(), lane, space, address, bytes });
     }
 
@@ -121,7 +129,11 @@ mod tests {
         assert_eq!(units(|l| 2 * l, 2), 1, "half words");
         assert_eq!(units(|l| 16 * l, 16), 4, "vectors: four passes are the least");
         assert_eq!(shared(lanes(|l| 16 * l), 16).excess(), 0);
-        assert_eq!(shared(lanes(|l| 64 * l), 16).excess(), 12, "eight lanes a group, on two banks' worth of vectors");
+        assert_eq!(
+            shared(lanes(|l| 64 * l), 16).excess(),
+            12,
+            "eight lanes a group, on two banks' worth of vectors"
+        );
     }
 
     #[test]

@@ -109,7 +109,9 @@ pub enum Report {
         returned: u32,
     },
     /// Lanes of a warp that should execute one instruction together are at two.
-    #[error("warp {warp} of block {block:?} diverged: lanes {waiting:#010x} at {first}, lane {lane} at {second}")]
+    #[error(
+        "warp {warp} of block {block:?} diverged: lanes {waiting:#010x} at {first}, lane {lane} at {second}"
+    )]
     Divergence {
         /// `blockIdx`.
         block: [u32; 3],
@@ -211,7 +213,9 @@ fn ranges(numbers: &[u32]) -> String {
             _ => parts.push((n, n)),
         }
     }
-    let part = |&(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let part = |&(first, last): &(u32, u32)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
     parts.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 

@@ -6,11 +6,11 @@ use std::ffi::{CStr, c_char};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
     /// File name, without its folder.
-    pub file: String,
+    pub file: Box<str>,
     /// Line, from 1.
     pub line: u32,
     /// What stands there, in CUDA's or PTX's words: `__syncthreads`, `cp.async.wait_group` …
-    pub instruction: String,
+    pub instruction: Box<str>,
 }
 
 impl std::fmt::Display for Site {
@@ -46,9 +46,9 @@ impl RawSite {
     pub(crate) fn name(&self) -> Site {
         let path = self.file().to_string_lossy();
         Site {
-            file: path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned(),
+            file: path.rsplit(['/', '\\']).next().unwrap_or_default().into(),
             line: self.line.unsigned_abs(),
-            instruction: self.what().to_string_lossy().into_owned(),
+            instruction: self.what().to_string_lossy().into(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Warp collectives and warpgroup products.
 
-use crate::block::{Block, Flow, On};
+use crate::block::{Block, Fault, Flow, On};
 use crate::queue::Queue;
 use crate::schedule::lanes;
 use crate::site::RawSite;
@@ -49,21 +49,21 @@ impl Warp {
 }
 
 impl Block {
-    /// The running lane posts its operand; the last lane gets everyone's.
+    /// The running lane posts its operand; the last lane gets everyone's, valid until `release`.
     pub(crate) fn collective(
         &mut self,
         mask: u32,
         site: &RawSite,
         operand: *mut c_void,
-    ) -> Result<Option<[*mut c_void; 32]>, Report> {
+    ) -> Result<Option<*const *mut c_void>, Fault> {
         let (w, lane) = self.here();
         if mask >> lane & 1 == 0 {
-            return Err(Report::Mask { place: self.place(site), mask });
+            return Err(Report::Mask { place: self.place(site), mask }.into());
         }
         let warp = &mut self.warps[w];
         if mask & !warp.alive != 0 {
             let lanes = mask & !warp.alive;
-            return Err(Report::ReturnedLane { place: self.place(site), lanes });
+            return Err(Report::ReturnedLane { place: self.place(site), lanes }.into());
         }
         let at = match warp.pending.iter().position(|pending| pending.mask == mask) {
             Some(at) => at,
@@ -82,7 +82,8 @@ impl Block {
                 first: pending.site.name(),
                 lane,
                 second: site.name(),
-            });
+            }
+            .into());
         }
         pending.arrived |= 1 << lane;
         pending.operands[lane as usize] = operand;
@@ -90,12 +91,13 @@ impl Block {
             self.stand(On::Lanes { mask }, site);
             return Ok(None);
         }
-        Ok(Some(warp.pending.swap_remove(at).operands))
+        Ok(Some(pending.operands.as_ptr()))
     }
 
     /// After a collective: the other lanes of `mask` can go on.
     pub(crate) fn release(&mut self, mask: u32) -> Flow {
         let (warp, lane) = self.here();
+        self.warps[warp].pending.retain(|pending| pending.mask != mask);
         self.schedule.wake(warp, mask & !(1 << lane));
         self.tally.counters.collectives += 1;
         if mask == self.warps[warp].alive {
@@ -105,7 +107,7 @@ impl Block {
     }
 
     /// The running lane returns, unless its warp needs it.
-    pub(crate) fn leave_warp(&mut self) -> Result<(), Report> {
+    pub(crate) fn leave_warp(&mut self) -> Result<(), Fault> {
         let (w, lane) = self.here();
         let block = self.head.index.into();
         let warp = &mut self.warps[w];
@@ -114,10 +116,10 @@ impl Block {
             let waiting = w * 32 + pending.arrived.trailing_zeros() as usize;
             let thread = self.lanes[waiting].thread.index.into();
             let place = Place { block, thread, site: pending.site.name() };
-            return Err(Report::ReturnedLane { place, lanes: 1 << lane });
+            return Err(Report::ReturnedLane { place, lanes: 1 << lane }.into());
         }
         if let Some(site) = warp.products.oldest() {
-            return Err(Report::Unfinished { block, site: site.name() });
+            return Err(Report::Unfinished { block, site: site.name() }.into());
         }
         Ok(())
     }
@@ -135,7 +137,7 @@ impl Block {
     }
 
     /// The running warp issues its part of a wgmma.
-    pub(crate) fn matrix_issue(&mut self, site: &RawSite) -> Result<Flow, Report> {
+    pub(crate) fn matrix_issue(&mut self, site: &RawSite) -> Result<Flow, Fault> {
         let warp = &mut self.warps[self.running / 32];
         warp.issued += 1;
         warp.last = Some(*site);
@@ -146,13 +148,14 @@ impl Block {
     }
 
     /// Holds the four warps of each warpgroup to the same number of products.
-    pub(crate) fn whole_groups(&mut self) -> Result<(), Report> {
+    pub(crate) fn whole_groups(&mut self) -> Result<(), Fault> {
         for (first, group) in self.warps.chunks(4).enumerate().map(|(g, group)| (g * 4, group)) {
             let most = group.iter().map(|warp| warp.issued).max().unwrap_or(0);
             let short = (0..4).find(|&w| group.get(w).map_or(0, |warp| warp.issued) != most);
             let site = group.iter().find(|warp| warp.issued == most).and_then(|warp| warp.last);
             if let (Some(short), Some(site)) = (short, site) {
-                let why = format!("warp {} of the warpgroup did not issue all {most} products", first + short);
+                let why =
+                    format!("warp {} of the warpgroup did not issue all {most} products", first + short);
                 self.running = first * 32;
                 return Err(self.misuse(&site, why));
             }

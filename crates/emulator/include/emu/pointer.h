@@ -30,7 +30,10 @@ template <class T, Space S> class Ptr {
         return *at;
     }
     template <class I> Ptr operator+(I n) const { return Ptr(at_ + n, (const void*)begin_, (const void*)end_); }
-    template <class I> Ptr operator-(I n) const { return *this + -(ptrdiff_t)n; }
+    template <class I, class = std::enable_if_t<std::is_integral_v<I>>> Ptr operator-(I n) const {
+        return *this + -(ptrdiff_t)n;
+    }
+    ptrdiff_t operator-(const Ptr& other) const { return at_ - other.at_; }
     template <class I> Ptr& operator+=(I n) { at_ += n; return *this; }
     bool operator==(const Ptr& other) const { return at_ == other.at_; }
     explicit operator bool() const { return at_ != nullptr; }

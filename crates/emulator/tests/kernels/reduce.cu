@@ -27,3 +27,25 @@ KERNEL(reduce_rows, ReduceParams, 256) {
     sum = warp_sum(lane < warps ? partial[lane] : 0.0f);
     if (tid == 0) global<float>(p.y)[blockIdx.x] = sum;
 }
+
+DEVICE float block_sum(float v, Shared<float> partial) {
+    const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    v = warp_sum(v);
+    if (lane == 0) partial[warp] = v;
+    __syncthreads();
+    return warp_sum(lane < warps ? partial[lane] : 0.0f);
+}
+
+// y[row] = Σ (x[row, :] - mean)², both sums through the same shared words.
+KERNEL(spread_rows, ReduceParams, 256) {
+    DYNAMIC_SHARED(arena);
+    Shared<float> partial = arena.take<float>(32);
+    Global<const float> x = global<const float>(p.x) + (size_t)blockIdx.x * p.width;
+    float sum = 0.0f, spread = 0.0f;
+    for (unsigned i = threadIdx.x; i < p.width; i += blockDim.x) sum += x[i];
+    const float mean = block_sum(sum, partial) / p.width;
+    __syncthreads();  // all have read what the second sum overwrites
+    for (unsigned i = threadIdx.x; i < p.width; i += blockDim.x) spread += (x[i] - mean) * (x[i] - mean);
+    spread = block_sum(spread, partial);
+    if (threadIdx.x == 0) global<float>(p.y)[blockIdx.x] = spread;
+}

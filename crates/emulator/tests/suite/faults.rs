@@ -33,7 +33,7 @@ macro_rules! reports {
 
 reports! {
     an_access_beyond_its_array: 0 => Report::OutOfBounds { place, offset: 256, bytes: 4, limit: 256 }
-        if place.thread == [70, 0, 0] && place.site.file == "faults.cu", "shared access at faults.cu";
+        if place.thread == [70, 0, 0] && &*place.site.file == "faults.cu", "shared access at faults.cu";
     an_access_before_its_array: 1 => Report::OutOfBounds { offset: -4, .. }, "4 bytes at offset -4 of 256";
     an_array_beyond_the_launch: 2 => Report::OutOfBounds { limit: 1024, .. }, "shared memory at";
     a_misaligned_vector: 3 => Report::Misaligned { alignment: 16, .. }, "no multiple of 16";
@@ -95,7 +95,8 @@ fn a_machine_runs_on_after_a_report() {
         let mut output = [0f32; 1];
         let address = (output.as_mut_ptr() as u64).to_ne_bytes();
         let params = [&[0; 8][..], &address, &mode.to_ne_bytes(), &[0; 4]].concat();
-        let launch = Launch { entry, params: &params, grid: [40, 1, 1], block: [128, 1, 1], shared_bytes: 1024 };
+        let launch =
+            Launch { entry, params: &params, grid: [40, 1, 1], block: [128, 1, 1], shared_bytes: 1024 };
         // SAFETY: the kernel writes one word of output at most.
         unsafe { machine.run(&launch, &Options::default()) }
     };

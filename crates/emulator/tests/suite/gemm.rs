@@ -25,15 +25,8 @@ fn product(shape: [usize; 3], bug: u32, options: &Options) -> Result<(Vec<f32>, 
     let [m, n, k] = shape;
     let [mut a, mut b] = operands(shape);
     let mut c = Aligned::filled(f32::NAN, m * n);
-    let params = Gemm {
-        a: a.address(),
-        b: b.address(),
-        c: c.address(),
-        m: m as u32,
-        n: n as u32,
-        k: k as u32,
-        bug,
-    };
+    let params =
+        Gemm { a: a.address(), b: b.address(), c: c.address(), m: m as u32, n: n as u32, k: k as u32, bug };
     let grid = [n.div_ceil(64) as u32, m.div_ceil(64) as u32, 1];
     // SAFETY: the matrices have the sizes given.
     let counters = unsafe { launch("gemm_mma", &params, grid, 128, 3 * 8192, options)? };
@@ -65,7 +58,8 @@ fn copies_are_counted() {
 
 #[test]
 fn a_missing_barrier_differs_between_schedules() {
-    let all: Vec<_> = Options::suite(3).iter().map(|way| product(SHAPE, NO_BARRIER, way).unwrap().0).collect();
+    let all: Vec<_> =
+        Options::suite(3).iter().map(|way| product(SHAPE, NO_BARRIER, way).unwrap().0).collect();
     assert!(all.iter().any(|c| *c != expected(SHAPE)));
     assert!(all.iter().any(|c| bits(c) != bits(&all[0])), "all schedules agree");
 }

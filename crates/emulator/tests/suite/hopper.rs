@@ -32,8 +32,9 @@ fn product(shape: [usize; 3], bug: u32, options: &Options) -> Result<(Vec<f32>, 
         padding: [0; 5],
     };
     let grid = [n.div_ceil(64) as u32, m.div_ceil(64) as u32, 1];
+    let name = if bug == 0 { "gemm_wgmma" } else { "gemm_wgmma_faulty" };
     // SAFETY: the matrices have the sizes given.
-    let counters = unsafe { launch("gemm_wgmma", &params, grid, 160, 3 * 16384 + 48, options)? };
+    let counters = unsafe { launch(name, &params, grid, 256, 3 * 16384 + 48, options)? };
     Ok((c.get().to_vec(), counters))
 }
 
@@ -82,7 +83,7 @@ fn a_missing_arrival_is_a_deadlock_that_names_both_sides() {
         let report = product(SHAPE, NO_ARRIVE, &options).unwrap_err();
         let Report::Deadlock { waiting, .. } = &report else { panic!("{report}") };
         let producer = waiting.iter().find(|group| group.threads == [128]).unwrap();
-        assert_eq!(producer.site.instruction, "mbarrier.try_wait.parity");
+        assert_eq!(&*producer.site.instruction, "mbarrier.try_wait.parity");
         assert!(matches!(producer.on, Wait::Phase { arrivals: 128, bytes: 0, .. }), "{report}");
         let consumers = waiting.iter().find(|group| group.threads.len() == 128).unwrap();
         assert!(matches!(consumers.on, Wait::Phase { arrivals: 1, .. }), "{report}");

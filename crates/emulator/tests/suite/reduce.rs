@@ -8,11 +8,15 @@ use fathom_emulator::{Counters, Options, Report};
 const ROWS: usize = 9;
 
 fn sums(width: usize, bug: u32, options: &Options) -> Result<(Vec<f32>, Counters), Report> {
+    rows("reduce_rows", width, bug, options)
+}
+
+fn rows(name: &str, width: usize, bug: u32, options: &Options) -> Result<(Vec<f32>, Counters), Report> {
     let mut x = Aligned::new(&(0..ROWS * width).map(small).collect::<Vec<f32>>());
     let mut y = Aligned::filled(f32::NAN, ROWS);
     let params = Reduce { x: x.address(), y: y.address(), width: width as u32, bug };
     // SAFETY: x and y have the rows that the grid covers.
-    let counters = unsafe { launch("reduce_rows", &params, [ROWS as u32, 1, 1], 256, 128, options)? };
+    let counters = unsafe { launch(name, &params, [ROWS as u32, 1, 1], 256, 128, options)? };
     Ok((y.get().to_vec(), counters))
 }
 
@@ -47,10 +51,10 @@ fn a_divergent_shuffle_is_reported() {
     for options in Options::suite(2) {
         let report = sums(64, DIVERGENT_SHUFFLE, &options).unwrap_err();
         let Report::Divergence { block: [0, 0, 0], first, second, .. } = &report else { panic!("{report}") };
-        let mut instructions = [first.instruction.as_str(), second.instruction.as_str()];
+        let mut instructions = [&*first.instruction, &*second.instruction];
         instructions.sort_unstable();
         assert_eq!(instructions, ["__shfl_down_sync", "__shfl_xor_sync"]);
-        assert_eq!(first.file, "reduce.cu");
+        assert_eq!(&*first.file, "reduce.cu");
     }
 }
 
@@ -72,12 +76,26 @@ fn removals_are_noticed() {
     };
     let mutations = survey(&Options::suite(1), check).unwrap();
     assert_eq!(mutations.len(), 1);
-    assert_eq!(mutations[0].site.instruction, "__syncthreads");
+    assert_eq!(&*mutations[0].site.instruction, "__syncthreads");
     assert!(mutations[0].noticed.is_some());
 
     // A check that looks at nothing notices nothing.
     let blind = |options: &Options| -> Verdict { Ok(sums(1000, 0, options)?.1) };
     assert_eq!(survey(&Options::suite(1), blind).unwrap()[0].noticed, None);
+}
+
+/// A barrier that keeps a second use of shared memory from overtaking the first, as one that keeps reads after writes.
+#[test]
+fn removals_are_noticed_where_shared_memory_is_used_again() {
+    let expected = rows("spread_rows", 1024, 0, &Options::default()).unwrap().0;
+    let check = |options: &Options| -> Verdict {
+        let (y, counters) = rows("spread_rows", 1024, 0, options)?;
+        let same = y.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits());
+        if same { Ok(counters) } else { Err("bits differ".into()) }
+    };
+    let mutations = survey(&Options::suite(1), check).unwrap();
+    assert_eq!(mutations.len(), 2, "{mutations:?}");
+    assert!(mutations.iter().all(|mutation| mutation.noticed.is_some()), "{mutations:?}");
 }
 
 #[test]
