@@ -56,8 +56,11 @@ struct BulkCopy {
                 memcpy(row + (left - c.x) * m.element_bytes,
                        (const unsigned char*)m.base + y * m.pitch + left * m.element_bytes,
                        (right - left) * m.element_bytes);
-            for (uint32_t chunk = 0; chunk < width; chunk += 16)
-                memcpy(block->shared + swizzled(start + r * width + chunk, m.swizzle), row + chunk, 16);
+            for (uint32_t chunk = 0; chunk < width; chunk += 16) {
+                const uint32_t at = swizzled(start + r * width + chunk, m.swizzle);
+                memcpy(block->shared + at, row + chunk, 16);
+                memcpy(block->async_view + at, row + chunk, 16);
+            }
         }
         block->api->mbarrier_complete(block, c.barrier, width * m.box_rows, &c.site);
     }
@@ -73,7 +76,7 @@ inline const unsigned char* operand_chunk(Block* block, uint64_t descriptor, uin
     else
         address = swizzled(address + row % 8 * (256u >> (uint32_t)swizzle) + half * 16, swizzle);
     if (address + 16 > block->shared_bytes) block->api->out_of_bounds(block, &site, address, 16, block->shared_bytes);
-    return block->shared + address;
+    return block->async_view + address;
 }
 inline void operand_row(float* to, int stride, Block* block, uint64_t descriptor, uint32_t row, const Site& site) {
     for (uint32_t half = 0; half < 2; half++) {
@@ -155,7 +158,7 @@ DEVICE void mbarrier_init_fence(HERE0) {
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 #else
     EMU_SITE("fence.mbarrier_init");
-    emu::block->api->mbarrier_fence(emu::block, &site, true);
+    emu::block->api->mbarrier_fence(emu::block, &site);
 #endif
 }
 
@@ -222,7 +225,7 @@ DEVICE void async_proxy_fence(HERE0) {
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 #else
     EMU_SITE("fence.proxy.async");
-    emu::block->api->mbarrier_fence(emu::block, &site, false);
+    emu::block->api->proxy_fence(emu::block, &site);
 #endif
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Head {
     /// The running thread; null between fibers.
     pub(crate) current: *mut Thread,
     pub(crate) shared: *mut u8,
+    /// What asynchronous reads see of it: what asynchronous copies wrote, and what proxy fences showed.
+    pub(crate) async_view: *mut u8,
     pub(crate) shared_bytes: u32,
     pub(crate) profile: u32,
     pub(crate) grid: Dim3,
@@ -80,7 +82,8 @@ pub(crate) struct Table {
     commit: unsafe extern "C" fn(*mut Block, Kind, &RawSite),
     wait: unsafe extern "C" fn(*mut Block, Kind, u32, &RawSite),
     mbarrier_init: unsafe extern "C" fn(*mut Block, *const c_void, u32, &RawSite),
-    mbarrier_fence: unsafe extern "C" fn(*mut Block, &RawSite, bool),
+    mbarrier_fence: unsafe extern "C" fn(*mut Block, &RawSite),
+    proxy_fence: unsafe extern "C" fn(*mut Block, &RawSite),
     mbarrier_arrive: unsafe extern "C" fn(*mut Block, *const c_void, u32, &RawSite),
     mbarrier_complete: unsafe extern "C" fn(*mut Block, *const c_void, u32, &RawSite),
     mbarrier_wait: unsafe extern "C" fn(*mut Block, *const c_void, u32, &RawSite),
@@ -104,6 +107,7 @@ pub(crate) static TABLE: Table = Table {
     wait,
     mbarrier_init,
     mbarrier_fence,
+    proxy_fence,
     mbarrier_arrive,
     mbarrier_complete,
     mbarrier_wait,
@@ -245,9 +249,24 @@ unsafe extern "C" fn mbarrier_init(block: *mut Block, at: *const c_void, count: 
     unsafe { settle(block, (*block).mbarrier_init(at as usize, count, site)) }
 }
 
-unsafe extern "C" fn mbarrier_fence(block: *mut Block, site: &RawSite, modelled: bool) {
+unsafe extern "C" fn mbarrier_fence(block: *mut Block, site: &RawSite) {
     // SAFETY: see above.
-    unsafe { (*block).mbarrier_fence(site, modelled) }
+    unsafe {
+        if !(*block).ordering(site, true) {
+            (*block).fence_mbarriers();
+        }
+    }
+}
+
+unsafe extern "C" fn proxy_fence(block: *mut Block, site: &RawSite) {
+    // SAFETY: see above; both memories have the launch's size.
+    unsafe {
+        if !(*block).ordering(site, true) {
+            (*block).fence_mbarriers();
+            let head = &(*block).head;
+            std::ptr::copy_nonoverlapping(head.shared, head.async_view, head.shared_bytes as usize);
+        }
+    }
 }
 
 unsafe extern "C" fn mbarrier_arrive(block: *mut Block, at: *const c_void, bytes: u32, site: &RawSite) {

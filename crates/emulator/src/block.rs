@@ -60,7 +60,7 @@ pub(crate) struct Block {
     skip: Option<Site>,
     steps: u64,
     step_limit: u64,
-    failed: Option<Report>,
+    failed: Option<Fault>,
 }
 
 impl Block {
@@ -202,7 +202,7 @@ impl Block {
 
     /// Ends the block with `report`, unless it failed before.
     pub(crate) fn fail(&mut self, fault: Fault) {
-        self.failed.get_or_insert(*fault);
+        self.failed.get_or_insert(fault);
     }
 
     pub(crate) fn failed(&self) -> bool {
@@ -226,8 +226,8 @@ impl Block {
 
     /// What the block came to when nothing in it can go on.
     pub(crate) fn conclude(&mut self) -> Result<Tally, Report> {
-        if let Some(report) = self.failed.take() {
-            return Err(report);
+        if let Some(fault) = self.failed.take() {
+            return Err(*fault);
         }
         let block = self.head.index.into();
         if self.alive > 0 {

@@ -17,8 +17,8 @@
 //! What is not:
 //!
 //! * Memory order weaker than the order of execution: between blocks, and within one where a fence is missing.
-//!   `__threadfence` and `fence.proxy.async` have no effect, beyond that the latter also covers the fence that an
-//!   mbarrier's initialisation needs; [`Counters::unmodelled`] lists the proxy fences met.
+//!   `__threadfence` has no effect; [`Counters::unmodelled`] lists those met. `fence.proxy.async` shows all stores made
+//!   so far to `wgmma`, other threads' too, so a fence that only some of the writers execute passes.
 //! * Blocks that wait for each other (grid barriers, spinning on global memory), clusters larger than one block, and
 //!   loops that never call the emulator: these hang.
 //! * How tensor cores round: here products are added in f32, one by one in the order of k. Approximate functions

@@ -149,6 +149,7 @@ impl Drop for Shared {
 /// What one OS thread needs to run a block.
 struct Arena {
     block: Box<Block>,
+    async_view: Shared,
     fibers: Vec<Fiber>,
     stacks: Vec<Coloured>,
     shared: Shared,
@@ -159,19 +160,26 @@ unsafe impl Send for Arena {}
 
 impl Default for Arena {
     fn default() -> Self {
-        let shared = Shared::new();
+        let (shared, async_view) = (Shared::new(), Shared::new());
         let none = Default::default();
         let head = Head {
             api: &TABLE,
             current: std::ptr::null_mut(),
             shared: shared.at.as_ptr(),
+            async_view: async_view.at.as_ptr(),
             shared_bytes: 0,
             profile: 0,
             grid: none,
             block: none,
             index: none,
         };
-        Arena { block: Box::new(Block::new(head)), fibers: Vec::new(), stacks: Vec::new(), shared }
+        Arena {
+            block: Box::new(Block::new(head)),
+            fibers: Vec::new(),
+            stacks: Vec::new(),
+            shared,
+            async_view,
+        }
     }
 }
 
@@ -190,7 +198,10 @@ impl Arena {
         let [x, y, _] = launch.grid.map(u64::from);
         let index = [(number % x) as u32, (number / x % y) as u32, (number / x / y) as u32];
         // SAFETY: LAYOUT has room for every launch that `check` lets pass.
-        unsafe { self.shared.at.as_ptr().write_bytes(POISON, launch.shared_bytes as usize) };
+        unsafe {
+            self.shared.at.as_ptr().write_bytes(POISON, launch.shared_bytes as usize);
+            self.async_view.at.as_ptr().write_bytes(POISON, launch.shared_bytes as usize);
+        }
         let head = &mut self.block.head;
         head.shared_bytes = launch.shared_bytes;
         head.profile = options.profile.into();

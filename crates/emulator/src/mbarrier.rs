@@ -39,11 +39,8 @@ impl Block {
         }
     }
 
-    /// fence.mbarrier_init, or the proxy fence, which covers it.
-    pub(crate) fn mbarrier_fence(&mut self, site: &RawSite, modelled: bool) {
-        if self.ordering(site, modelled) {
-            return;
-        }
+    /// The running thread shows the mbarriers that it initialised to asynchronous copies.
+    pub(crate) fn fence_mbarriers(&mut self) {
         let running = Some(self.running);
         for mbarrier in self.mbarriers.values_mut().filter(|mbarrier| mbarrier.unfenced == running) {
             mbarrier.unfenced = None;

@@ -37,14 +37,17 @@ struct Table {
     void (*bar_arrive)(Block*, uint32_t id, uint32_t count, const Site*);
     // Waits for all lanes of `mask`; the last one to come runs `leader` (may be null) on what they posted.
     void (*collective)(Block*, uint32_t mask, const Site*, void* operand, Leader leader);
-    // Counts an ordering point that is handled in the header; true where the launch asks to leave it out.
+    // Counts an ordering point that is handled in the header; true where the launch asks to leave it out. What the
+    // emulator cannot notice the absence of is not `modelled`.
     bool (*removed)(Block*, const Site*, bool modelled);
     // An asynchronous operation: now if copies are eager, otherwise at the last moment that its queue allows.
     void (*defer)(Block*, Queue, Deferred, const void* payload, size_t bytes, const Site*);
     void (*commit)(Block*, Queue, const Site*);
     void (*wait)(Block*, Queue, uint32_t pending, const Site*);
     void (*mbarrier_init)(Block*, const void*, uint32_t count, const Site*);
-    void (*mbarrier_fence)(Block*, const Site*, bool modelled);
+    // fence.mbarrier_init, and fence.proxy.async, which does that and shows ordinary stores to asynchronous reads.
+    void (*mbarrier_fence)(Block*, const Site*);
+    void (*proxy_fence)(Block*, const Site*);
     void (*mbarrier_arrive)(Block*, const void*, uint32_t expected_bytes, const Site*);
     void (*mbarrier_complete)(Block*, const void*, uint32_t bytes, const Site*);
     void (*mbarrier_wait)(Block*, const void*, uint32_t parity, const Site*);
@@ -64,6 +67,7 @@ struct Block {
     const Table* api;
     Thread* current;
     unsigned char* shared;
+    unsigned char* async_view;  // shared memory as the asynchronous proxy sees it
     uint32_t shared_bytes;
     uint32_t profile;
     dim3 grid, block;

@@ -1,6 +1,7 @@
 // Atomics on shared and global memory: blocks run on several OS threads, so these are real ones.
 #pragma once
 #include <atomic>
+#include "abi.h"
 #include "math.h"
 
 namespace emu {
@@ -51,5 +52,11 @@ inline unsigned long long atomicCAS(unsigned long long* p, unsigned long long ex
     __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     return expected;
 }
-inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
-inline void __threadfence_block() { __threadfence(); }
+inline void __threadfence(EMU_HERE0) {
+    EMU_SITE("__threadfence");
+    if (!emu::block->api->removed(emu::block, &site, false)) std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+inline void __threadfence_block(EMU_HERE0) {
+    EMU_SITE("__threadfence_block");
+    if (!emu::block->api->removed(emu::block, &site, false)) std::atomic_thread_fence(std::memory_order_seq_cst);
+}

@@ -101,6 +101,7 @@ KERNEL(atomics, WordsParams, 256) {
     __syncthreads();
     atomicAdd(&words[0], tid);
     atomicMax(&words[1], tid ^ 85u);
+    __threadfence();
     __syncthreads();
     if (tid == 0) {
         atomicAdd(&global<uint32_t>(p.out)[0], words[0]);

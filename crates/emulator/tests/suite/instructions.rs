@@ -2,7 +2,8 @@
 
 use crate::params::{Box2d, Words};
 use crate::{Aligned, bf16, launch, small};
-use fathom_emulator::{Counters, Options, Swizzle, TensorMap};
+use fathom_emulator::mutation::{Verdict, survey};
+use fathom_emulator::{Counters, Options, Report, Swizzle, TensorMap};
 
 fn run(
     name: &str,
@@ -11,7 +12,7 @@ fn run(
     block: u32,
     shared: u32,
     options: &Options,
-) -> Counters {
+) -> Result<Counters, Report> {
     let params = Words {
         input: input.as_ptr() as u64,
         output: output.as_mut_ptr() as u64,
@@ -19,7 +20,7 @@ fn run(
         n: input.len() as u32,
     };
     // SAFETY: each caller passes slices as long as the kernel's indices.
-    unsafe { launch(name, &params, [1, 1, 1], block, shared, options).unwrap() }
+    unsafe { launch(name, &params, [1, 1, 1], block, shared, options) }
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn shuffles_and_votes() {
     ];
     for options in Options::suite(5) {
         let mut output = vec![0; 14 * 32];
-        run("shuffles", &input, &mut output, 32, 0, &options);
+        run("shuffles", &input, &mut output, 32, 0, &options).unwrap();
         for (mode, expected) in expected.iter().enumerate() {
             assert_eq!(output[mode * 32..][..32], expected[..], "mode {mode}");
         }
@@ -57,7 +58,8 @@ fn shuffles_and_votes() {
 fn matrices_load_by_rows_and_by_columns() {
     let mut output = vec![0; 14 * 32];
     let counters =
-        run("load_matrices", &[], &mut output, 32, 512, &Options { profile: true, ..Options::default() });
+        run("load_matrices", &[], &mut output, 32, 512, &Options { profile: true, ..Options::default() })
+            .unwrap();
     assert_eq!(counters.shared.excess(), 0);
     let pair = |matrix: usize, (r0, c0): (usize, usize), (r1, c1): (usize, usize)| {
         let word = |r: usize, c: usize| (matrix * 64 + r * 8 + c) as u32;
@@ -83,7 +85,7 @@ fn tf32_products() {
     // The lowest 13 bits do not count.
     let input: Vec<u32> = (0..128 + 64).map(|i| small(i).to_bits() | (i as u32 & 0x1fff)).collect();
     let mut output = vec![0; 128];
-    run("multiply_tf32", &input, &mut output, 32, 0, &Options::default());
+    run("multiply_tf32", &input, &mut output, 32, 0, &Options::default()).unwrap();
     for (at, &bits) in output.iter().enumerate() {
         let expected: f32 = (0..8).map(|k| small(at / 8 * 8 + k) * small(128 + k * 8 + at % 8)).sum();
         assert_eq!(f32::from_bits(bits), expected);
@@ -95,7 +97,7 @@ fn named_barriers_pair_warps() {
     let input: Vec<u32> = (100..164).collect();
     for options in Options::suite(5) {
         let mut output = vec![0; 64];
-        let counters = run("pairs", &input, &mut output, 128, 256, &options);
+        let counters = run("pairs", &input, &mut output, 128, 256, &options).unwrap();
         let expected: Vec<u32> = (0..64).map(|i| 100 + i / 32 * 32 + 31 - i % 32).collect();
         assert_eq!(output, expected);
         assert_eq!(counters.barriers, 2);
@@ -106,7 +108,7 @@ fn named_barriers_pair_warps() {
 fn short_copies_fill_with_zeros() {
     let input = Aligned::new(&[1u32, 2, 3, 4, 5, 6, 7]);
     let mut output = vec![9; 7];
-    run("short_copies", input.get(), &mut output, 32, 28, &Options::default());
+    run("short_copies", input.get(), &mut output, 32, 28, &Options::default()).unwrap();
     assert_eq!(output, [1, 2, 3, 0, 5, 0, 0]);
 }
 
@@ -115,7 +117,9 @@ fn atomics_of_many_blocks() {
     let mut output = vec![0, u32::MAX, 0, 9];
     let params = Words { input: 0, output: output.as_mut_ptr() as u64, mode: 0, n: 0 };
     // SAFETY: the kernel updates four words of output.
-    unsafe { launch("atomics", &params, [20, 1, 1], 256, 8, &Options::default()).unwrap() };
+    let counters = unsafe { launch("atomics", &params, [20, 1, 1], 256, 8, &Options::default()).unwrap() };
+    let unmodelled = counters.unmodelled.iter().map(|(site, &count)| (&*site.instruction, count));
+    assert_eq!(unmodelled.collect::<Vec<_>>(), [("__threadfence", 20 * 256)]);
     assert_eq!(output[..2], [20 * 255 * 128, (0..256).map(|t| t ^ 85).max().unwrap()]);
     assert_eq!(f32::from_bits(output[2]), 10.0);
     assert!((10..30).contains(&output[3]));
@@ -127,7 +131,7 @@ fn scalar_functions() {
     let values = [1.0, tie_down, tie_up, -2.5, f32::NAN, f32::INFINITY, f32::MAX, 1e-40, 0.1];
     let input: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
     let mut output = vec![0; values.len() + 8];
-    run("scalars", &input, &mut output, 32, 0, &Options::default());
+    run("scalars", &input, &mut output, 32, 0, &Options::default()).unwrap();
     // Ties go to even, NaN is 0x7fff, the largest f32 rounds to infinity.
     assert_eq!(output[..9], [0x3f80, 0x3f80, 0x3f82, 0xc020, 0x7fff, 0x7f80, 0x7f80, 0x0001, 0x3dcd]);
     let fma = 0.1f32.mul_add(0.1, -0.01).to_bits();
@@ -180,25 +184,41 @@ fn boxes_are_clipped_and_swizzled() {
     }
 }
 
+/// The product of 64 and `n` rows of 16 by plain stores and wgmma, and whether it is right.
+fn plain_product(n: usize, options: &Options) -> Verdict {
+    let halves: Vec<u16> = (0..(64 + n) * 16).map(|i| bf16(small(i))).collect();
+    let input: Vec<u32> =
+        halves.chunks(2).map(|pair| u32::from(pair[0]) | u32::from(pair[1]) << 16).collect();
+    let mut output = vec![0; 64 * n];
+    let name = format!("multiply_plain_{n}");
+    let counters = run(&name, &input, &mut output, 128, (64 + n as u32) * 32, options)?;
+    for (at, &bits) in output.iter().enumerate() {
+        let (i, j) = (at / n, at % n);
+        let expected: f32 = (0..16).map(|k| small(i * 16 + k) * small((64 + j) * 16 + k)).sum();
+        if f32::from_bits(bits) != expected {
+            return Err(format!("row {i}, column {j}: {} for {expected}", f32::from_bits(bits)).into());
+        }
+    }
+    Ok(counters)
+}
+
 #[test]
 fn warpgroup_products_without_swizzle() {
     for n in [8, 96, 256] {
-        let halves: Vec<u16> = (0..(64 + n) * 16).map(|i| bf16(small(i))).collect();
-        let input: Vec<u32> =
-            halves.chunks(2).map(|pair| u32::from(pair[0]) | u32::from(pair[1]) << 16).collect();
-        for options in Options::suite(1) {
-            let mut output = vec![0; 64 * n];
-            let name = format!("multiply_plain_{n}");
-            let counters = run(&name, &input, &mut output, 128, (64 + n as u32) * 32, &options);
-            let fence = counters.unmodelled.keys().map(|site| &*site.instruction);
-            assert_eq!(fence.collect::<Vec<_>>(), ["fence.proxy.async"]);
-            for (at, &bits) in output.iter().enumerate() {
-                let (i, j) = (at / n, at % n);
-                let expected: f32 = (0..16).map(|k| small(i * 16 + k) * small((64 + j) * 16 + k)).sum();
-                assert_eq!(f32::from_bits(bits), expected, "n {n}, row {i}, column {j}");
-            }
+        for options in Options::suite(2) {
+            plain_product(n, &options).unwrap();
         }
     }
+}
+
+#[test]
+fn ordinary_stores_need_a_proxy_fence() {
+    let mutations = survey(&Options::suite(1), |options| plain_product(96, options)).unwrap();
+    let instructions: Vec<&str> = mutations.iter().map(|mutation| &*mutation.site.instruction).collect();
+    let expected =
+        ["fence.proxy.async", "__syncthreads", "wgmma.fence", "wgmma.commit_group", "wgmma.wait_group"];
+    assert_eq!(instructions, expected, "in the order of their lines");
+    assert!(mutations.iter().all(|mutation| mutation.noticed.is_some()), "{mutations:?}");
 }
 
 #[test]
