@@ -36,8 +36,8 @@ pub(crate) enum On {
 pub(crate) struct Lane {
     pub(crate) thread: Thread,
     yielder: *const Yielder<(), ()>,
-    pub(crate) waits: Option<(On, RawSite)>,
-    copies: Queue,
+    /// What it stands still for if it is neither ready nor gone, and where: a site on the fiber's own stack.
+    waits: (On, *const RawSite),
 }
 
 /// A block while it runs. Kernels see its head; the rest is the emulator's.
@@ -45,6 +45,8 @@ pub(crate) struct Lane {
 pub(crate) struct Block {
     pub(crate) head: Head,
     pub(crate) lanes: Vec<Lane>,
+    /// cp.async under way, by thread; apart from the lanes, which every switch touches.
+    copying: Vec<Queue>,
     pub(crate) warps: Vec<Warp>,
     pub(crate) barriers: Barriers,
     pub(crate) mbarriers: HashMap<usize, Mbarrier>,
@@ -68,6 +70,7 @@ impl Block {
         Block {
             head,
             lanes: Vec::new(),
+            copying: Vec::new(),
             warps: Vec::new(),
             barriers: Barriers::default(),
             mbarriers: HashMap::new(),
@@ -90,20 +93,14 @@ impl Block {
         let [x, y, z] = <[u32; 3]>::from(self.head.block);
         let threads = (x * y * z) as usize;
         self.head.index = index.into();
-        self.lanes.truncate(threads);
-        self.lanes.iter_mut().for_each(|lane| {
-            lane.waits = None;
-            lane.copies.clear();
-        });
-        self.lanes.resize_with(threads, || Lane {
-            thread: Thread::default(),
+        self.lanes.clear();
+        self.lanes.extend((0..threads as u32).map(|t| Lane {
+            thread: Thread { index: [t % x, t / x % y, t / x / y].into(), lane: t % 32, warp: t / 32 },
             yielder: std::ptr::null(),
-            waits: None,
-            copies: Queue::default(),
-        });
-        for (t, lane) in (0u32..).zip(&mut self.lanes) {
-            lane.thread = Thread { index: [t % x, t / x % y, t / x / y].into(), lane: t % 32, warp: t / 32 };
-        }
+            waits: (On::Lanes { mask: 0 }, std::ptr::null()),
+        }));
+        self.copying.iter_mut().for_each(Queue::clear);
+        self.copying.resize_with(threads, Queue::default);
         self.warps.clear();
         self.warps.extend((0..threads).step_by(32).map(|first| Warp::new(threads - first)));
         self.barriers.reset();
@@ -125,7 +122,6 @@ impl Block {
     pub(crate) fn next(&mut self) -> Option<usize> {
         let thread = self.schedule.next(self.running)?;
         self.running = thread;
-        self.lanes[thread].waits = None;
         self.head.current = &raw mut self.lanes[thread].thread;
         Some(thread)
     }
@@ -146,7 +142,7 @@ impl Block {
 
     /// Marks the running thread as waiting.
     pub(crate) fn stand(&mut self, on: On, site: &RawSite) -> Flow {
-        self.lanes[self.running].waits = Some((on, *site));
+        self.lanes[self.running].waits = (on, site);
         Flow::Switch
     }
 
@@ -177,7 +173,7 @@ impl Block {
 
     pub(crate) fn queue(&mut self, kind: Kind) -> &mut Queue {
         match kind {
-            Kind::Copy => &mut self.lanes[self.running].copies,
+            Kind::Copy => &mut self.copying[self.running],
             Kind::Matrix => &mut self.warps[self.running / 32].products,
             Kind::Bulk => &mut self.bulk,
         }
@@ -251,7 +247,12 @@ impl Block {
     fn waiting(&self) -> Vec<Waiting> {
         let mut groups: Vec<(On, RawSite, Vec<u32>)> = Vec::new();
         for (t, lane) in (0u32..).zip(&self.lanes) {
-            let Some((on, site)) = lane.waits else { continue };
+            if !self.warps[t as usize / 32].has(t % 32) {
+                continue;
+            }
+            let (on, site) = lane.waits;
+            // SAFETY: in a deadlock every thread that has not returned stands in a call of `stand`, where its site is.
+            let site = unsafe { *site };
             // The lanes of two warps wait for each other, not together.
             let same = |(o, s, threads): &&mut (On, RawSite, Vec<u32>)| {
                 let apart =

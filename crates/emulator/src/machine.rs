@@ -226,6 +226,8 @@ impl Arena {
         }
         // SAFETY: `block` outlives the fibers, which `schedule` and the loop after it end.
         unsafe { schedule(block, &mut self.fibers) };
+        // While the fibers stand, since a deadlock's report reads from their stacks.
+        let outcome = self.block.conclude();
         for mut fiber in self.fibers.drain(..) {
             if !fiber.done() {
                 // SAFETY: a fiber stands in `abi::switch` or has not begun; neither kernels (the caller's promise) nor
@@ -234,7 +236,7 @@ impl Arena {
             }
             self.stacks.push(fiber.into_stack());
         }
-        self.block.conclude()
+        outcome
     }
 }
 

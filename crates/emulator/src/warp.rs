@@ -42,6 +42,11 @@ impl Warp {
         }
     }
 
+    /// Whether a lane has not returned.
+    pub(crate) fn has(&self, lane: u32) -> bool {
+        self.alive >> lane & 1 == 1
+    }
+
     /// The lanes that came to the collective of `mask`.
     pub(crate) fn arrived(&self, mask: u32) -> u32 {
         self.pending.iter().find(|pending| pending.mask == mask).map_or(0, |pending| pending.arrived)
