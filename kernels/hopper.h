@@ -67,7 +67,8 @@ struct BulkCopy {
 };
 
 // Eight elements, k = 8·half ..., of a row of the K-major operand that `descriptor` describes.
-inline const unsigned char* operand_chunk(Block* block, uint64_t descriptor, uint32_t row, uint32_t half, const Site& site) {
+inline const unsigned char* operand_chunk(Block* block, uint64_t descriptor, uint32_t row, uint32_t half,
+                                          const Site& site) {
     const auto field = [descriptor](int at) { return (uint32_t)(descriptor >> at & 0x3fff) << 4; };
     const Swizzle swizzle = (Swizzle)(descriptor >> 62);
     uint32_t address = field(0) + row / 8 * field(32);
@@ -188,9 +189,11 @@ DEVICE void mbarrier_arrive_expect(Shared<uint64_t> barrier, uint32_t bytes HERE
 DEVICE void mbarrier_wait(Shared<uint64_t> barrier, uint32_t parity HERE) {
 #ifdef __CUDACC__
     asm volatile(
-        "{\n.reg .pred done;\nAGAIN: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra AGAIN;\n}" ::"r"(
-            shared_address(barrier)),
-        "r"(parity)
+        "{\n"
+        ".reg .pred done;\n"
+        "AGAIN: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+        "@!done bra AGAIN;\n"
+        "}" ::"r"(shared_address(barrier)), "r"(parity)
         : "memory");
 #else
     EMU_SITE("mbarrier.try_wait.parity");
@@ -204,9 +207,9 @@ template <class T>
 DEVICE void tma_load_2d(Shared<T> tile, const TensorMap* map, int x, int y, Shared<uint64_t> barrier HERE) {
 #ifdef __CUDACC__
     asm volatile(
-        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];" ::"r"(
-            shared_address(tile)),
-        "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y)
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];"
+        :
+        : "r"(shared_address(tile)), "l"(map), "r"(shared_address(barrier)), "r"(x), "r"(y)
         : "memory");
 #else
     EMU_SITE("cp.async.bulk.tensor.2d");
@@ -244,7 +247,8 @@ template <int Registers> DEVICE void registers_decrease() {
 // Describes a K-major operand tile of bf16 to wgmma. Swizzled: rows of the swizzle's width, `stride` bytes from one group
 // of 8 rows to the next, `leading` unused. Unswizzled: 8 rows × 16 bytes make a contiguous core matrix, `leading` bytes
 // from one to the next along K, `stride` along the rows.
-template <class T> DEVICE uint64_t wgmma_descriptor(Shared<T> tile, Swizzle swizzle, uint32_t stride, uint32_t leading = 16) {
+template <class T>
+DEVICE uint64_t wgmma_descriptor(Shared<T> tile, Swizzle swizzle, uint32_t stride, uint32_t leading = 16) {
     return (uint64_t)(shared_address(tile) >> 4 & 0x3fff) | (uint64_t)(leading >> 4 & 0x3fff) << 16 |
            (uint64_t)(stride >> 4 & 0x3fff) << 32 | (uint64_t)swizzle << 62;
 }

@@ -131,8 +131,9 @@ DEVICE void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32
 // Loads `1`, `2` or `4` 8×8 matrices of 16-bit elements; register i holds elements (g, 2t), (g, 2t + 1) of matrix i, or
 // with `_trans` (2t, g), (2t + 1, g). Lane 8i + r points at row r of matrix i, 16-byte aligned.
 #ifdef __CUDACC__
-#define LDMATRIX_1(form, r, row) \
-    asm volatile("ldmatrix.sync.aligned.m8n8.x1" form ".shared.b16 {%0}, [%1];" : "=r"(r[0]) : "r"(shared_address(row)) : "memory")
+#define LDMATRIX_1(form, r, row)                                            \
+    asm volatile("ldmatrix.sync.aligned.m8n8.x1" form ".shared.b16 {%0}, [%1];" \
+                 : "=r"(r[0]) : "r"(shared_address(row)) : "memory")
 #define LDMATRIX_2(form, r, row)                                            \
     asm volatile("ldmatrix.sync.aligned.m8n8.x2" form ".shared.b16 {%0,%1}, [%2];" \
                  : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(row)) : "memory")
@@ -161,10 +162,12 @@ template <int Bytes, class To, class From>
 DEVICE void cp_async(Shared<To> to, Global<From> from, uint32_t bytes = Bytes HERE) {
     static_assert(Bytes == 4 || Bytes == 8 || Bytes == 16, "cp.async moves 4, 8 or 16 bytes");
 #ifdef __CUDACC__
+    const uint32_t at = shared_address(to);
     if constexpr (Bytes == 16)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(bytes) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(bytes) : "memory");
     else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(shared_address(to)), "l"(from), "n"(Bytes), "r"(bytes) : "memory");
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(from), "n"(Bytes), "r"(bytes)
+                     : "memory");
 #else
     EMU_SITE("cp.async");
     to.span(Bytes, Bytes, site);

@@ -4,6 +4,17 @@
 //! its grid: one fiber a CUDA thread, blocks spread over rayon's threads. What can be wrong with a kernel comes back as
 //! a value, a [`Report`] that names block, thread and source line; what it did comes back as [`Counters`].
 //!
+//! ```no_run
+//! # use fathom_emulator::{Counters, Entry, Launch, Machine, Options, Report, find};
+//! /// Runs `scale` of the entries that the build helper listed, on parameters of its C layout.
+//! fn scale(machine: &Machine, entries: &[Entry], params: &[u8], rows: u32) -> Result<Counters, Report> {
+//!     let entry = find(entries, "scale")?;
+//!     let launch = Launch { entry, params, grid: [rows, 1, 1], block: [256, 1, 1], shared_bytes: 1024 };
+//!     // SAFETY: the addresses in `params` lead to buffers as long as the kernel's indices.
+//!     unsafe { machine.run(&launch, &Options::default()) }
+//! }
+//! ```
+//!
 //! What is modelled:
 //!
 //! * Barriers (`__syncthreads`, named ones), warp collectives with their masks and identity, mbarriers with phases and
@@ -26,7 +37,8 @@
 //! * `wgmma` operands other than bf16 tiles along K in shared memory; that `wgmma` reads its tiles as one warpgroup
 //!   (here each warp's quarter is a product of its own); `wgmma.fence` is demanded after every wait.
 //! * Writes of ordinary stores into tiles under way; races that neither schedule nor copy mode brings out; global
-//!   memory's bounds (a build with an address sanitizer sees those).
+//!   memory's bounds. Kernels compiled with an address sanitizer see those; fibers that a report abandons leave its
+//!   marks on their stacks, so such a process should end with the first report.
 //! * Time, registers, occupancy, caches, streams and graphs.
 //!
 //! Two calls on one source line are one [`Site`].

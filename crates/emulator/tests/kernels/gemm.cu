@@ -17,9 +17,9 @@ DEVICE void load(Shared<__nv_bfloat16> stage, const GemmParams& p, int step) {
     for (int i = 0; i < TILE * DEPTH / 8 / THREADS; i++) {
         const int c = threadIdx.x + i * THREADS, row = c / 4, chunk = c % 4, k = step * DEPTH + chunk * 8;
         const int m = blockIdx.y * TILE + row, n = blockIdx.x * TILE + row;
-        cp_async<16>(stage + at(row, chunk, p.bug), a + ((size_t)min(m, (int)p.m - 1) * p.k + k), m < (int)p.m ? 16 : 0);
-        cp_async<16>(stage + TILE * DEPTH + at(row, chunk, p.bug), b + ((size_t)min(n, (int)p.n - 1) * p.k + k),
-                     n < (int)p.n ? 16 : 0);
+        const int place = at(row, chunk, p.bug);
+        cp_async<16>(stage + place, a + ((size_t)min(m, (int)p.m - 1) * p.k + k), m < (int)p.m ? 16 : 0);
+        cp_async<16>(stage + TILE * DEPTH + place, b + ((size_t)min(n, (int)p.n - 1) * p.k + k), n < (int)p.n ? 16 : 0);
     }
 }
 

@@ -115,7 +115,8 @@ KERNEL(atomics, WordsParams, 256) {
 KERNEL(scalars, WordsParams, 32) {
     Global<const float> in = global<const float>(p.in);
     Global<uint32_t> out = global<uint32_t>(p.out);
-    for (unsigned i = threadIdx.x; i < p.n; i += blockDim.x) out[i] = __bfloat16_as_ushort(__float2bfloat16_rn(in[i]));
+    for (unsigned i = threadIdx.x; i < p.n; i += blockDim.x)
+        out[i] = __bfloat16_as_ushort(__float2bfloat16_rn(in[i]));
     if (threadIdx.x == 0) {
         out = out + p.n;
         out[0] = __umulhi(0xd2511f53u, 0x12345678u);
@@ -171,7 +172,8 @@ template <int N> DEVICE void multiply_plain(const WordsParams& p) {
     __syncthreads();
     float acc[N / 2];
     wgmma_fence();
-    wgmma_m64k16<N>(acc, wgmma_descriptor(a, Swizzle::None, 256, 128), wgmma_descriptor(b, Swizzle::None, 256, 128), false);
+    const uint64_t da = wgmma_descriptor(a, Swizzle::None, 256, 128), db = wgmma_descriptor(b, Swizzle::None, 256, 128);
+    wgmma_m64k16<N>(acc, da, db, false);
     wgmma_commit();
     wgmma_wait<0>();
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
