@@ -59,22 +59,38 @@ impl Kernels {
         self
     }
 
-    /// Compiles and links all as `name`, and writes `name.rs` into OUT_DIR.
+    /// Compiles all, links them to the crate as `name`, and writes `name.rs` into OUT_DIR.
+    ///
+    /// # Errors
+    /// [`BuildError`], which says what to do.
+    pub fn compile(self, name: &str) -> Result<(), BuildError> {
+        let archive = self.archive(name)?;
+        if let Some(folder) = archive.parent() {
+            println!("cargo::rustc-link-search=native={}", folder.display());
+        }
+        println!("cargo::rustc-link-lib=static={name}");
+        Ok(())
+    }
+
+    /// Compiles all into a static library, for the caller to link, and writes `name.rs` into OUT_DIR.
     ///
     /// Always with optimisation, since kernels without it are several times slower, and without contraction to fused
     /// multiply-adds or instructions of this machine alone, so that bits are the same everywhere.
     ///
     /// # Errors
     /// [`BuildError`], which says what to do.
-    pub fn compile(self, name: &str) -> Result<(), BuildError> {
+    pub fn archive(self, name: &str) -> Result<PathBuf, BuildError> {
         let emulator = Path::new(env!("CARGO_MANIFEST_DIR")).join("include");
         let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or(BuildError::NoOutDir)?);
         let mut build = cc::Build::new();
-        build.cpp(true).std("c++17").cpp_link_stdlib(None).opt_level(2).warnings(false);
+        build.cpp(true).std("c++17").opt_level(2).warnings(false).cargo_metadata(false);
         build.flags(["-x", "c++", "-ffp-contract=off", "-fno-exceptions", "-fno-rtti"]);
         for folder in self.includes.iter().chain([&emulator]) {
             build.include(folder);
             println!("cargo::rerun-if-changed={}", folder.display());
+        }
+        for variable in ["CXX", "CXXFLAGS"] {
+            println!("cargo::rerun-if-env-changed={variable}");
         }
         let failed = |file: &str| {
             let file = file.to_owned();
@@ -94,7 +110,8 @@ impl Kernels {
         build.files(&self.files).try_compile(name).map_err(failed(name))?;
 
         let list = out.join(format!("{name}.rs"));
-        std::fs::write(&list, rust(&entries)).map_err(|error| BuildError::Write(list.clone(), error))
+        std::fs::write(&list, rust(&entries)).map_err(|error| BuildError::Write(list, error))?;
+        Ok(out.join(format!("lib{name}.a")))
     }
 }
 

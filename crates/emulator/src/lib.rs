@@ -1,6 +1,6 @@
 //! The CUDA execution model on a CPU.
 //!
-//! A kernel's source is compiled by the host's C++ compiler against `include/emu.h` ([`build`]), and a [`Machine`] runs
+//! A kernel's source is compiled by the host's C++ compiler against `include/emu.h` (module `build`, under the feature of that name), and a [`Machine`] runs
 //! its grid: one fiber a CUDA thread, blocks spread over rayon's threads. What can be wrong with a kernel comes back as
 //! a value, a [`Report`] that names block, thread and source line; what it did comes back as [`Counters`].
 //!
