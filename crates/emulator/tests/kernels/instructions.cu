@@ -2,6 +2,15 @@
 #include "hopper.h"
 #include "params.h"
 
+// Each thread counts itself into the word of its place, and writes its sizes once.
+KERNEL(places, WordsParams, 1024) {
+    const unsigned threads = blockDim.x * blockDim.y * blockDim.z;
+    const unsigned thread = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
+    const unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+    atomicAdd(&global<uint32_t>(p.out)[block * threads + thread], 1u);
+    __syncthreads();
+}
+
 // out[mode · 32 + lane], of in[lane].
 KERNEL(shuffles, WordsParams, 32) {
     const int lane = threadIdx.x;

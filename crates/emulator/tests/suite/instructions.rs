@@ -1,9 +1,9 @@
 //! Single instructions against what PTX and CUDA say of them.
 
 use crate::params::{Box2d, Words};
-use crate::{Aligned, bf16, launch, small};
+use crate::{Aligned, ENTRIES, bf16, launch, small};
 use fathom_emulator::mutation::{Verdict, survey};
-use fathom_emulator::{Counters, Options, Report, Swizzle, TensorMap};
+use fathom_emulator::{Counters, Launch, Machine, Options, Report, Swizzle, TensorMap, find};
 
 fn run(
     name: &str,
@@ -21,6 +21,30 @@ fn run(
     };
     // SAFETY: each caller passes slices as long as the kernel's indices.
     unsafe { launch(name, &params, [1, 1, 1], block, shared, options) }
+}
+
+#[test]
+fn every_thread_of_every_block_has_its_place() {
+    let entry = find(ENTRIES, "places").unwrap();
+    for (grid, block) in
+        [([3, 2, 2], [8, 4, 3]), ([1, 5, 1], [5, 3, 3]), ([2, 1, 1], [1024, 1, 1]), ([4, 1, 3], [1; 3])]
+    {
+        let count = grid.iter().chain(&block).product::<u32>() as usize;
+        let mut output = vec![0u32; count];
+        let address = (output.as_mut_ptr() as u64).to_ne_bytes();
+        let params = [&[0; 8][..], &address, &[0; 8]].concat();
+        for options in Options::suite(2) {
+            let launch = Launch { entry, params: &params, grid, block, shared_bytes: 0 };
+            // SAFETY: output has a word for each thread.
+            let counters = unsafe { Machine::new().run(&launch, &options).unwrap() };
+            assert_eq!(
+                (counters.blocks, counters.barriers),
+                (grid.iter().product::<u32>() as u64, counters.blocks)
+            );
+        }
+        let ways = Options::suite(2).len() as u32;
+        assert!(output.iter().all(|&times| times == ways), "{grid:?} {block:?}");
+    }
 }
 
 #[test]
