@@ -110,3 +110,59 @@ impl Queue {
         self.operations.get(self.done).map(|operation| &operation.site)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::Block;
+
+    unsafe extern "C" fn nothing(_: *mut Block, _: *const c_void) {}
+
+    fn push(queue: &mut Queue, n: u64) {
+        let mut payload = n.to_ne_bytes().to_vec();
+        payload.extend([7; 3]); // payloads need not be whole words
+        queue.push(nothing, &payload, RawSite::of_tests());
+    }
+
+    fn number((_, payload): (Deferred, *const c_void)) -> u64 {
+        // SAFETY: `push` stored eight bytes and more, aligned to words.
+        unsafe { *payload.cast() }
+    }
+
+    #[test]
+    fn groups_end_in_order_and_once() {
+        let mut queue = Queue::default();
+        let mut ran = Vec::new();
+        for group in 0..100u64 {
+            // Every fifth group is empty.
+            for n in 0..if group % 5 == 4 { 0 } else { 3 } {
+                push(&mut queue, group * 10 + n);
+            }
+            queue.commit();
+            ran.extend(std::iter::from_fn(|| queue.next(2).map(number)));
+            let all: Vec<u64> =
+                (0..=group).filter(|g| g % 5 != 4).flat_map(|g| (0..3).map(move |n| g * 10 + n)).collect();
+            let under_way: Vec<u64> = all.iter().copied().filter(|n| n / 10 + 2 > group).collect();
+            assert_eq!(ran, all[..all.len() - under_way.len()]);
+            assert_eq!(queue.len(), under_way.len());
+        }
+        assert!(queue.operations.len() < 100, "what ran is forgotten");
+        push(&mut queue, 5000);
+        assert_eq!(
+            std::iter::from_fn(|| queue.next(0).map(number)).last(),
+            Some(992),
+            "5000 was not committed"
+        );
+    }
+
+    #[test]
+    fn operations_out_of_turn() {
+        let mut queue = Queue::default();
+        (0..5).for_each(|n| push(&mut queue, n));
+        let mut taken: Vec<u64> =
+            [3, 0, 2, 1, 0].into_iter().filter_map(|n| queue.take(n).map(number)).collect();
+        assert!(queue.take(0).is_none() && queue.oldest().is_none());
+        taken.sort_unstable();
+        assert_eq!(taken, [0, 1, 2, 3, 4]);
+    }
+}

@@ -32,6 +32,11 @@ pub(crate) struct RawSite {
 unsafe impl Send for RawSite {}
 
 impl RawSite {
+    #[cfg(test)]
+    pub(crate) fn of_tests() -> RawSite {
+        RawSite { what: c"test".as_ptr(), file: c"folder/test.cu".as_ptr(), line: 1 }
+    }
+
     fn what(&self) -> &CStr {
         // SAFETY: kernels pass string literals (EMU_SITE in abi.h).
         unsafe { CStr::from_ptr(self.what) }
@@ -67,5 +72,24 @@ impl RawSite {
     /// A key that tells the sites of one launch apart, for counting.
     pub(crate) fn key(&self) -> (usize, usize, i32) {
         (self.what as usize, self.file as usize, self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_identity() {
+        let site = RawSite::of_tests();
+        assert_eq!(site.name().to_string(), "test at test.cu:1");
+        assert!(site.is_named(&site.name()));
+        // The same words at other addresses, as another object has them.
+        let words = c"folder/test.cu".to_owned();
+        let elsewhere = RawSite { file: words.as_ptr(), ..site };
+        assert!(site.is(&elsewhere) && site.key() != elsewhere.key());
+        assert!(
+            !site.is(&RawSite { line: 2, ..site }) && !site.is(&RawSite { what: c"tes".as_ptr(), ..site })
+        );
     }
 }
