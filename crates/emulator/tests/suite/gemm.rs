@@ -42,7 +42,8 @@ const SHAPE: [usize; 3] = [70, 130, 256];
 #[test]
 fn products_are_exact_under_every_schedule() {
     for shape in [SHAPE, [64, 64, 32], [1, 1, 64], [65, 63, 96]] {
-        for options in Options::suite(3) {
+        let profile = Options { profile: true, ..Options::default() };
+        for options in Options::suite(3).into_iter().chain([profile]) {
             let (c, _) = product(shape, 0, &options).unwrap();
             assert_eq!(c, expected(shape), "{shape:?}, {options:?}");
         }
