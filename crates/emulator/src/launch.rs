@@ -69,7 +69,7 @@ pub struct Launch<'a> {
 }
 
 /// Dynamic shared memory that a block can have on sm_90.
-const SHARED_LIMIT: u32 = 227 * 1024;
+pub(crate) const SHARED_LIMIT: u32 = 227 * 1024;
 
 impl Launch<'_> {
     pub(crate) fn threads(&self) -> usize {

@@ -44,6 +44,7 @@
 //! Two calls on one source line are one [`Site`].
 
 mod abi;
+mod arena;
 mod barrier;
 mod block;
 #[cfg(feature = "build")]
