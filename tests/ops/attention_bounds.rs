@@ -1,14 +1,17 @@
-//! Attention over contexts at and beyond what stands on its stack and over the widest heads.
+//! Attention over contexts at and beyond what stands on its stack, over the widest heads, and on small stacks.
 
 use fathom::{
     DType,
-    ops::attention::{Heads, MAX_DIM, Query, attention},
+    ops::{
+        attention::{Heads, MAX_DIM, Query, attention},
+        linear::{Epilogue, linear},
+    },
 };
 use fathom_testkit::{compare::assert_same_bits, inputs::Inputs};
 
 use crate::{
     attention::{assert_near_plain, forks, fused, heads},
-    common::{DTYPES, chosen, on_any_pool, tensor, written},
+    common::{DTYPES, chosen, on_any_pool, tensor, weight, written},
 };
 
 /// Rows of which one, two, three and more neighbours see as much as the longest do, and others far less.
@@ -77,6 +80,44 @@ fn the_widest_heads() {
             for dtype in DTYPES {
                 check(&mut inputs, heads(of), dtype, context);
             }
+        }
+    }
+}
+
+/// Threads of less than a quarter of the usual stack hold what tasks work on, however many rows there are and however
+/// deep they are divided. From a quarter on, the C library may hand out a stack of usual size that another test has left.
+#[test]
+fn thousands_of_rows_on_small_stacks() {
+    const ROWS: usize = 4000;
+    const STACK: usize = 448 << 10;
+    let heads = Heads { query: 4, kv: 2, dim: 16 };
+    let (k, n) = (heads.query * heads.dim, 289);
+    let mut inputs = Inputs::new(13);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).stack_size(STACK).build();
+    let pool = pool.expect("a pool of a few threads");
+    for dtype in DTYPES {
+        let forks = forks(&mut inputs, dtype, heads.kv * heads.dim, 1021, &[9, 0, 40]);
+        let queries: Vec<Query> = (0..ROWS)
+            .map(|row| {
+                let sequence = row * forks.len() / ROWS;
+                let len = forks[sequence].sequence.len();
+                // A few rows past the stack's scores, so that what is reused has grown.
+                let visible = if row % 97 == 0 { len } else { 1 + inputs.below(60) };
+                Query { sequence, visible }
+            })
+            .collect();
+        let qkv = tensor(ROWS, heads.fused_width(), &fused(&mut inputs, ROWS, heads));
+        let (w, bias) = (weight(dtype, k, n, &inputs.bell(k * n)), inputs.bell(n));
+        let run = |first: usize, count: usize| {
+            let rows: Vec<usize> = (first..first + count).collect();
+            let queries = &queries[first..first + count];
+            let mixed = written(|out| attention(&chosen(&qkv, &rows), heads, &forks, &[0], queries, out));
+            written(|out| linear(&mixed, &w, Some(&bias), Epilogue::GeluTanh, out)).into_data()
+        };
+        let all = pool.install(|| run(0, ROWS));
+        for first in [0, 1, 96, 97, 1333, ROWS - 5] {
+            let context = format!("{dtype}, rows from {first} on");
+            assert_same_bits(&context, &run(first, 5), &all[first * n..(first + 5) * n]);
         }
     }
 }
