@@ -27,8 +27,8 @@ const SLOTS: [usize; 2] = [2, 0];
 type Row = (usize, Vec<f32>, Vec<f32>);
 
 /// What is readable of one sequence as a plain list, beside the sequence itself.
-struct Plain {
-    sequence: Sequence,
+pub(crate) struct Plain {
+    pub(crate) sequence: Sequence,
     rows: Vec<Row>,
 }
 
@@ -87,18 +87,24 @@ impl Plain {
 }
 
 /// Forks of a prompt of `prompt` positions, each with its own suffix; a suffix of 0 is empty.
-fn forks(inputs: &mut Inputs, dtype: DType, width: usize, prompt: usize, suffixes: &[usize]) -> Vec<Plain> {
+pub(crate) fn forks(
+    inputs: &mut Inputs,
+    dtype: DType,
+    width: usize,
+    prompt: usize,
+    suffixes: &[usize],
+) -> Vec<Plain> {
     let forks = Plain::new(width, dtype).grow(inputs, prompt).fork(suffixes.len()).into_iter();
     forks.zip(suffixes).map(|(fork, &suffix)| fork.grow(inputs, suffix)).collect()
 }
 
 /// Query rows with poison where keys and values of a fused row lie: attention reads them from the sequences.
-fn fused(inputs: &mut Inputs, rows: usize, heads: Heads) -> Vec<f32> {
+pub(crate) fn fused(inputs: &mut Inputs, rows: usize, heads: Heads) -> Vec<f32> {
     let own = heads.query * heads.dim;
     (0..rows).flat_map(|_| [inputs.bell(own), poisoned(heads.fused_width() - own)].concat()).collect()
 }
 
-fn heads((query, kv, dim): (usize, usize, usize)) -> Heads {
+pub(crate) fn heads((query, kv, dim): (usize, usize, usize)) -> Heads {
     Heads { query, kv, dim }
 }
 
@@ -122,7 +128,7 @@ fn plain<R>(
 /// Stored in f32, `got` is held to a naive f32 version. Stored in bf16 it is held to the same once keys and values are
 /// rounded, and to a naive bf16 version against the unrounded ones.
 #[track_caller]
-fn assert_near_plain(
+pub(crate) fn assert_near_plain(
     context: &str,
     got: &[f32],
     qkv: &[f32],

@@ -12,6 +12,9 @@ use fathom_testkit::{
 
 pub(crate) const DTYPES: [DType; 2] = [DType::F32, DType::Bf16];
 
+/// Multiply-adds of one call from which on a product is shared among threads; arg max counts 256 rows as a call.
+pub(crate) const SHARED: usize = 1 << 22;
+
 pub(crate) fn tensor(rows: usize, width: usize, data: &[f32]) -> Tensor {
     Tensor::new(Device::Cpu, rows, width, data.to_vec()).expect("as many elements as the shape has")
 }

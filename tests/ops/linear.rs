@@ -18,7 +18,7 @@ use fathom_testkit::{
 };
 
 use crate::common::{
-    DTYPES, added, assert_rows_are_independent, coordinates, on_any_pool, tensor, weight, written,
+    DTYPES, SHARED, added, assert_rows_are_independent, coordinates, on_any_pool, tensor, weight, written,
 };
 
 const ADDED: Epilogue<'_> = Epilogue::Residual(Perturb::None);
@@ -140,17 +140,22 @@ fn activations_saturate() {
 #[test]
 fn rows_are_independent() {
     let mut inputs = Inputs::new(4);
-    // The larger product is shared among threads, the smaller one runs on one.
-    for (rows, k, n) in [(13, 33, 34), (97, 129, 162), (300, 64, 96)] {
+    // The larger products are shared among threads, in two tasks and in three; the smaller one runs on one.
+    for (rows, k, n) in [(13, 33, 33), (97, 513, 161), (300, 401, 289)] {
+        assert_eq!(rows * k * n >= SHARED, rows > 13);
         let (x, w, bias) = (inputs.bell(rows * k), inputs.bell(k * n), inputs.bell(n));
+        // Of an even width, as pairs of columns want it.
+        let paired = inputs.bell(k * (n + 1));
         for dtype in DTYPES {
-            let w = weight(dtype, k, n, &w);
+            let (w, paired) = (weight(dtype, k, n, &w), weight(dtype, k, n + 1, &paired));
             let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
-            assert_rows_are_independent(&context, &x, k, |x| {
-                written(|out| linear(&x, &w, Some(&bias), Epilogue::GeluTanh, out)).into_data()
-            });
+            for (form, epilogue) in [("tanh", Epilogue::GeluTanh), ("erf", Epilogue::GeluErf)] {
+                assert_rows_are_independent(&format!("{context} GELU {form}"), &x, k, |x| {
+                    written(|out| linear(&x, &w, Some(&bias), epilogue, out)).into_data()
+                });
+            }
             assert_rows_are_independent(&format!("{context} SwiGLU"), &x, k, |x| {
-                written(|out| linear(&x, &w, None, Epilogue::SwiGlu, out)).into_data()
+                written(|out| linear(&x, &paired, None, Epilogue::SwiGlu, out)).into_data()
             });
         }
     }
@@ -243,13 +248,15 @@ fn sums_are_one_chain() {
     }
 }
 
-/// Widths of one word, of less and more than four channels, a panel and a task, most of them no multiple of 4.
-const PERTURBED: [usize; 12] = [1, 3, 4, 5, 30, 31, 33, 50, 66, 127, 130, 161];
+/// Widths of one word, of less and more than four channels, a panel, a task and two, most of them no multiple of 4.
+const PERTURBED: [usize; 13] = [1, 3, 4, 5, 30, 31, 33, 50, 66, 127, 130, 161, 289];
 
-/// A perturbation in the epilogue is the perturbation of the branch on its own, and then the sum.
+/// A perturbation in the epilogue is the perturbation of the branch on its own, and then the sum, whether the product
+/// runs on one thread or, as most rows by the last widths do, is shared among several.
 #[test]
 fn fused_perturbation_is_the_separate_one() {
-    let (most, k) = (97, 77);
+    let (most, k) = (97, 513);
+    assert!(most * k * 127 >= SHARED && most * k * 66 < SHARED);
     let at = coordinates(most);
     let mut inputs = Inputs::new(8);
     for n in PERTURBED {

@@ -4,6 +4,7 @@
 mod adapter;
 mod arg_max;
 mod attention;
+mod attention_bounds;
 mod common;
 mod embedding;
 mod errors;

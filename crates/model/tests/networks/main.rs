@@ -6,6 +6,7 @@ mod chains;
 mod forms;
 mod huginn;
 mod parity;
+mod passes;
 
 use std::path::{Path, PathBuf};
 

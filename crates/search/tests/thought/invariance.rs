@@ -12,7 +12,7 @@ use fathom_model::{
 };
 use fathom_search::trajectories::{Thinking, draws, think};
 
-use crate::{PROMPT, model};
+use crate::{PROMPT, model, wide};
 
 const DROPOUT: Perturbation = Perturbation::Dropout { p: 0.2, sites: Sites::ResidEmbd, scope: Scope::Full };
 const LATENT: Perturbation = Perturbation::Dropout { p: 0.2, sites: Sites::Resid, scope: Scope::Latent };
@@ -64,6 +64,19 @@ fn chains() {
             for perturbation in [Perturbation::None, DROPOUT, LATENT, NOISE] {
                 check(name, chain, 3, perturbation);
             }
+        }
+    }
+}
+
+/// Weights that no core's cache holds: products are shared among threads, rows of a pass are not.
+#[test]
+fn chains_beyond_a_cache() {
+    for dtype in [DType::F32, DType::Bf16] {
+        let model = wide::coconut(dtype);
+        assert!(!model.fits_cache(), "{dtype}: {} bytes fit", model.weight_bytes());
+        let Network::Chain(chain) = &model.network else { panic!("a chain") };
+        for perturbation in [Perturbation::None, DROPOUT, LATENT, NOISE] {
+            check("a wide chain", chain, 3, perturbation);
         }
     }
 }

@@ -9,6 +9,7 @@ mod ending;
 mod invariance;
 mod sharing;
 mod solver;
+mod wide;
 
 use std::path::Path;
 
