@@ -200,7 +200,7 @@ mod tests {
             // `take` counts before the queue does, so a worker sees at least what let it begin.
             let far = taken.load(Ordering::SeqCst) + 4;
             if index == 0 {
-                until(|| begun.load(Ordering::SeqCst) == 4);
+                until(|| begun.load(Ordering::SeqCst) >= 4);
                 // Time for a worker to go too far in.
                 thread::sleep(Duration::from_millis(50));
             }
