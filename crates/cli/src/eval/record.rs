@@ -28,7 +28,8 @@ pub(crate) struct Record {
     pub(crate) chosen: BTreeMap<Aggregation, Option<f64>>,
     /// Mean pairwise cosine dissimilarity of latents.
     pub(crate) diversity: Option<f64>,
-    /// Time it took.
+    /// What it adds to the time of its run: the times of a run's records add up to the run's, also where several
+    /// questions are answered at once.
     pub(crate) seconds: f64,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Report {
     pub(crate) accuracy: BTreeMap<Aggregation, Accuracy>,
     /// Mean of the questions' diversities; `None` where no question has one.
     pub(crate) diversity: Option<f64>,
-    /// Sum of the questions' times.
+    /// Sum of what the questions add to the run's time: the time of the run, loading excluded.
     pub(crate) seconds: f64,
     /// Trajectories of all questions over that sum.
     pub(crate) trajectories_per_second: Option<f64>,

@@ -1,6 +1,7 @@
 //! Runs with a synthetic model: killed, resumed, refused, sharded, merged.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,8 +50,10 @@ fn a_run_cut_anywhere_in_a_line_and_resumed_equals_one_that_was_not() {
     let torn = folder.path().join("torn");
     folder::claim(&torn, false).unwrap();
     run_some(&setup, &all, &torn, 5);
-    let fifth = fs::read(torn.join("questions.jsonl")).unwrap().len();
-    let sixth = fifth + lines[fifth..].iter().position(|&byte| byte == b'\n').unwrap();
+    assert_eq!(fs::read_to_string(torn.join("questions.jsonl")).unwrap().lines().count(), 5);
+    // Where a line ends depends on its time: cut where these do.
+    let breaks: Vec<usize> = (0..lines.len()).filter(|&i| lines[i] == b'\n').collect();
+    let (fifth, sixth) = (breaks[4] + 1, breaks[5]);
     // Nothing of the sixth line, its first byte, half of it, all of it but the line break.
     for cut in [fifth, fifth + 1, (fifth + sixth) / 2, sixth - 1, sixth] {
         fs::write(torn.join("questions.jsonl"), &lines[..cut]).unwrap();
@@ -65,6 +68,31 @@ fn a_run_cut_anywhere_in_a_line_and_resumed_equals_one_that_was_not() {
         assert_eq!(solved.into_inner(), 7, "five lines were whole");
         same_but_for_times(&straight, &torn);
     }
+}
+
+#[test]
+fn a_panic_among_questions_side_by_side_keeps_those_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (setup, all) = (setup(12), questions(12));
+    let questions: Vec<&Question> = all.iter().collect();
+    let [straight, broken] = ["straight", "broken"].map(|name| folder.path().join(name));
+    for path in [&straight, &broken] {
+        folder::claim(path, false).unwrap();
+    }
+    run(&setup, &all, &straight).unwrap();
+    let side_by_side = |refused: &str| {
+        evaluate(&setup, &questions, Some(&broken), &ProgressBar::hidden(), 3, |question: &str| {
+            if question == refused {
+                resume_unwind(Box::new("a defect"));
+            }
+            solve(question)
+        })
+    };
+    catch_unwind(AssertUnwindSafe(|| side_by_side("5"))).unwrap_err();
+    let kept = fs::read_to_string(broken.join("questions.jsonl")).unwrap();
+    assert_eq!(kept.lines().count(), 5);
+    side_by_side("none").unwrap();
+    same_but_for_times(&straight, &broken);
 }
 
 #[test]

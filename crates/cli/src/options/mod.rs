@@ -35,14 +35,16 @@ pub(crate) struct ModelOptions {
 }
 
 impl ModelOptions {
-    /// Starts the worker threads. Once a process, before any work.
+    /// Starts the worker threads, of which the calling one is the first: what it does between parallel loops then stays
+    /// where the loops run. Once a process, before any work.
     ///
     /// # Errors
     /// Threads that the system refuses.
     pub(crate) fn start_threads(&self) -> Result<()> {
-        let Some(threads) = self.threads else { return Ok(()) };
         rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
+            // 0 is all cores.
+            .num_threads(self.threads.unwrap_or(0))
+            .use_current_thread()
             .build_global()
             .map_err(|e| Error::option("--threads", e.to_string()))
     }
