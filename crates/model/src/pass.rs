@@ -74,18 +74,24 @@ pub(crate) fn coordinates(runs: &[Run<'_>], draws: &[Draw], iteration: usize) ->
         .collect()
 }
 
-/// Checks that a pass has a row for each position of its runs, and coordinates for each row.
-pub(crate) fn check(rows: usize, runs: &[Run<'_>], disturbance: &Disturbance<'_>) -> Result<()> {
-    let wanted: usize = runs.iter().map(Run::count).sum();
+/// Checks that a pass has a row for each position of its runs, coordinates for each row, and the rows that are wanted.
+pub(crate) fn check(
+    rows: usize,
+    runs: &[Run<'_>],
+    disturbance: &Disturbance<'_>,
+    wanted: Wanted,
+) -> Result<()> {
+    let positions: usize = runs.iter().map(Run::count).sum();
     let placed = match disturbance {
         Disturbance::Dropout { rows, .. } | Disturbance::Noise { rows, .. } => rows.len(),
         Disturbance::None | Disturbance::Recorded(_) => rows,
     };
-    if rows == wanted && placed == wanted && runs.iter().all(|run| run.count > 0) {
+    let ends = wanted == Wanted::All || runs.iter().all(|run| run.count > 0);
+    if rows == positions && placed == positions && ends {
         return Ok(());
     }
     let what =
-        format!("{rows} rows and coordinates of {placed} for {wanted} positions of {} runs", runs.len());
+        format!("{rows} rows and coordinates of {placed} for {positions} positions of {} runs", runs.len());
     Err(Error::Shape { operation: "pass", what })
 }
 

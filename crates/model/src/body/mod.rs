@@ -83,7 +83,7 @@ impl Body {
     ///
     /// # Errors
     /// A token outside the vocabulary, a latent of another width, a position outside the context; inputs or coordinates that
-    /// are not as many as positions, a run without any; recorded perturbations where the last rows alone are wanted.
+    /// are not as many as positions; a run without any, or recorded perturbations, where the last rows alone are wanted.
     pub fn forward<'s>(
         &self,
         inputs: &[Input<'_>],
@@ -92,7 +92,7 @@ impl Body {
         wanted: Wanted,
         scratch: &'s mut Scratch,
     ) -> OpResult<&'s mut Tensor> {
-        check(inputs.len(), runs, disturbance)?;
+        check(inputs.len(), runs, disturbance, wanted)?;
         match self {
             Body::Gpt2(body) => body.forward(inputs, runs, disturbance, wanted, scratch),
             Body::Llama(body) => body.forward(inputs, runs, disturbance, wanted, scratch),
