@@ -243,3 +243,25 @@ widest! {
         *factor = 1.0 / sums[0];
     }
 }
+
+#[cfg(test)]
+mod testing {
+    use crate::{
+        DType,
+        kv::{Layout, Sequence},
+    };
+
+    /// Numbers from −1 to 1 without a pattern.
+    pub(super) fn value(i: usize) -> f32 {
+        ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0
+    }
+
+    /// `count` positions in slot 0, keys and values the same.
+    pub(super) fn sequence(count: usize, width: usize) -> Sequence {
+        let mut sequence = Sequence::new(Layout { width, dtype: DType::F32 });
+        let rows: Vec<f32> = (0..count * width).map(|i| value(i + 77)).collect();
+        let first = sequence.admit(count);
+        sequence.write(0, first, rows.chunks(width).map(|row| (row, row))).unwrap();
+        sequence
+    }
+}

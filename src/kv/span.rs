@@ -147,9 +147,8 @@ impl<'a> Span<'a> {
         self.fetch(self.values, positions);
     }
 
-    fn fetch(&self, view: View<'_>, positions: Range<usize>) {
-        let elements =
-            (self.offset + positions.start) * self.width..(self.offset + positions.end) * self.width;
+    fn fetch(&self, view: View<'_>, Range { start, end }: Range<usize>) {
+        let elements = (self.offset + start) * self.width..(self.offset + end) * self.width;
         match view {
             View::F32(data) => fetch(&data[elements]),
             View::Bf16(data) => fetch(&data[elements]),

@@ -105,19 +105,18 @@ pub enum Wanted {
 }
 
 /// A pass of which the last row of each run alone is wanted: the others end with the keys and values of the last layer.
-pub(crate) struct Narrowed {
+struct Narrowed {
     last: Vec<usize>,
     /// As it acts on the last rows.
-    pub(crate) disturbance: Disturbance<'static>,
+    disturbance: Disturbance<'static>,
 }
 
 impl Narrowed {
     /// `None` where all rows are wanted, or each run has but one.
-    pub(crate) fn new(
-        runs: &[Run<'_>],
-        disturbance: &Disturbance<'_>,
-        wanted: Wanted,
-    ) -> Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// A recorded perturbation, which has values for all rows.
+    fn new(runs: &[Run<'_>], disturbance: &Disturbance<'_>, wanted: Wanted) -> Result<Option<Self>> {
         if wanted == Wanted::All || runs.iter().all(|run| run.count == 1) {
             return Ok(None);
         }
@@ -129,7 +128,7 @@ impl Narrowed {
     }
 
     /// Keeps of x, the rows of all runs or of one that stands for all, the last of each run.
-    pub(crate) fn select(&self, copies: usize, x: &mut Tensor, aside: &mut Tensor) -> Result<()> {
+    fn select(&self, copies: usize, x: &mut Tensor, aside: &mut Tensor) -> Result<()> {
         let rows = if copies == 1 { &self.last[..] } else { &self.last[..1] };
         x.select(rows, aside)?;
         std::mem::swap(x, aside);
@@ -188,26 +187,73 @@ pub(crate) fn add(x: &mut Tensor, y: &Tensor) {
     x.data_mut().iter_mut().zip(y.data()).for_each(|(x, y)| *x += y);
 }
 
-/// x ← x + perturb(input·W + b). While rows are the same in all of `copies` runs, x holds those of one; what perturbs
-/// them makes them differ, so that from there on x holds the rows of all.
-pub(crate) fn add_branch(
-    input: &Tensor,
-    (weight, bias): (&Weight, Option<&[f32]>),
-    perturbation: Perturb<'_>,
-    copies: &mut usize,
-    x: &mut Tensor,
-    branch: &mut Tensor,
-) -> Result<()> {
-    if *copies == 1 || matches!(perturbation, Perturb::None) {
-        return linear(input, weight, bias, Epilogue::Residual(perturbation), x);
+/// The residual stream of a pass: which rows it has at a time, and what perturbs them.
+pub(crate) struct Stream<'p, 'd> {
+    disturbance: &'p Disturbance<'d>,
+    narrowed: Option<Narrowed>,
+    /// Whether the last row of each run alone is left.
+    narrow: bool,
+    /// Runs that each row stands for, while their rows are the same.
+    pub(crate) copies: usize,
+}
+
+impl<'p, 'd> Stream<'p, 'd> {
+    /// # Errors
+    /// As [`Narrowed::new`].
+    pub(crate) fn new(
+        runs: &[Run<'_>],
+        disturbance: &'p Disturbance<'d>,
+        wanted: Wanted,
+        copies: usize,
+    ) -> Result<Self> {
+        let narrowed = Narrowed::new(runs, disturbance, wanted)?;
+        Ok(Self { disturbance, narrowed, narrow: false, copies })
     }
-    linear(input, weight, bias, Epilogue::None, branch)?;
-    branch.repeat(*copies);
-    x.repeat(*copies);
-    *copies = 1;
-    perturb(branch, perturbation)?;
-    add(x, branch);
-    Ok(())
+
+    /// [`attend`] of one layer; in the `last`, of the wanted rows alone, which are what is left of the stream.
+    pub(crate) fn attend(
+        &mut self,
+        runs: &mut [Run<'_>],
+        layer: usize,
+        last: bool,
+        heads: Heads,
+        scratch: &mut Scratch,
+    ) -> Result<()> {
+        let place = Place { slot: layer, read: &[layer] };
+        let narrowed = self.narrowed.as_ref().filter(|_| last);
+        attend(runs, place, heads, narrowed.is_some(), self.copies > 1, scratch)?;
+        if let Some(narrowed) = narrowed {
+            narrowed.select(self.copies, &mut scratch.x, &mut scratch.aside)?;
+            self.narrow = true;
+        }
+        Ok(())
+    }
+
+    /// x ← x + perturb(input·W + b). What perturbs rows that were the same in several runs makes them differ: from there on
+    /// x holds the rows of all.
+    pub(crate) fn add_branch(
+        &mut self,
+        site: Site,
+        input: &Tensor,
+        (weight, bias): (&Weight, Option<&[f32]>),
+        x: &mut Tensor,
+        branch: &mut Tensor,
+    ) -> Result<()> {
+        let perturbation = match self.narrowed.as_ref().filter(|_| self.narrow) {
+            Some(narrowed) => narrowed.disturbance.at(site),
+            None => self.disturbance.at(site),
+        };
+        if self.copies == 1 || matches!(perturbation, Perturb::None) {
+            return linear(input, weight, bias, Epilogue::Residual(perturbation), x);
+        }
+        linear(input, weight, bias, Epilogue::None, branch)?;
+        branch.repeat(self.copies);
+        x.repeat(self.copies);
+        self.copies = 1;
+        perturb(branch, perturbation)?;
+        add(x, branch);
+        Ok(())
+    }
 }
 
 /// Which sites dropout touches.

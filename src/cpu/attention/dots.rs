@@ -161,23 +161,16 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        DType,
-        kv::{Layout, Sequence},
-    };
+    use crate::cpu::attention::testing::{sequence, value};
 
     /// Every level gives the bits of the portable chains, whole blocks or not.
     #[test]
     fn all_levels_agree_bit_for_bit() {
         for dim in [1, 4, 6, 32, 80] {
-            let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0;
             let q: Vec<f32> = (0..4 * dim).map(value).collect();
             let q: [&[f32]; 4] = std::array::from_fn(|row| &q[row * dim..(row + 1) * dim]);
             for count in [1, 3, 4, 7, 8, 21] {
-                let mut sequence = Sequence::new(Layout { width: 2 * dim, dtype: DType::F32 });
-                let keys: Vec<f32> = (0..count * 2 * dim).map(|i| value(i + 77)).collect();
-                let first = sequence.admit(count);
-                sequence.write(0, first, keys.chunks(2 * dim).map(|key| (key, key))).unwrap();
+                let sequence = sequence(count, 2 * dim);
                 let spans = sequence.spans(&[0]);
                 let keys = spans[0].keys(0..count, dim..2 * dim, &mut []);
                 let run = |level| {

@@ -141,21 +141,14 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        DType,
-        kv::{Layout, Sequence},
-    };
+    use crate::cpu::attention::testing::{sequence, value};
 
     /// Every level gives the bits of the portable chains, whole registers or not, and leaves other channels alone.
     #[test]
     fn all_levels_agree_bit_for_bit() {
-        let value = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0;
         for dim in [1, 6, 16, 32, 80] {
             for count in [1, 3, 21] {
-                let mut sequence = Sequence::new(Layout { width: 2 * dim, dtype: DType::F32 });
-                let rows: Vec<f32> = (0..count * 2 * dim).map(value).collect();
-                let first = sequence.admit(count);
-                sequence.write(0, first, rows.chunks(2 * dim).map(|row| (row, row))).unwrap();
+                let sequence = sequence(count, 2 * dim);
                 let spans = sequence.spans(&[0]);
                 let values = spans[0].values(0..count, dim..2 * dim, &mut []);
                 let weights: Vec<f32> = (0..4 * 25).map(|i| value(i + 5)).collect();

@@ -17,7 +17,7 @@ use crate::{
     config::Gpt2Config,
     error::Result,
     head::accept_duplicate,
-    pass::{Disturbance, Narrowed, Place, Run, Wanted, add, add_branch, attend, positions},
+    pass::{Disturbance, Run, Stream, Wanted, add, positions},
     scratch::Scratch,
     weights::Loader,
 };
@@ -130,7 +130,7 @@ impl Gpt2 {
         scratch: &'s mut Scratch,
     ) -> OpResult<&'s mut Tensor> {
         let perturbed_embedding = !matches!(disturbance.at(Site::Embedding), Perturb::None);
-        let mut copies = if perturbed_embedding { 1 } else { copies(inputs, runs) };
+        let copies = if perturbed_embedding { 1 } else { copies(inputs, runs) };
         let rows = inputs.len() / copies;
         scratch.ids.clear();
         scratch.ids.extend(positions(runs).take(rows).map(|position| position as u32));
@@ -138,30 +138,21 @@ impl Gpt2 {
         embed(&self.tokens, &inputs[..rows], &mut scratch.ids, &mut scratch.normed)?;
         add(&mut scratch.x, &scratch.normed);
         perturb(&mut scratch.x, disturbance.at(Site::Embedding))?;
-        let narrowed = Narrowed::new(runs, disturbance, wanted)?;
+        let mut stream = Stream::new(runs, disturbance, wanted, copies)?;
         for (layer, block) in self.blocks.iter().enumerate() {
-            let narrowed = narrowed.as_ref().filter(|_| layer + 1 == self.blocks.len());
-            let at = |site| {
-                narrowed.map_or_else(|| disturbance.at(site), |narrowed| narrowed.disturbance.at(site))
-            };
             self.normalise(&scratch.x, &block.norm_1, &mut scratch.normed)?;
             block.qkv.apply(&scratch.normed, Epilogue::None, &mut scratch.qkv)?;
-            let place = Place { slot: layer, read: &[layer] };
-            attend(runs, place, self.heads, narrowed.is_some(), copies > 1, scratch)?;
+            let last = layer + 1 == self.blocks.len();
+            stream.attend(runs, layer, last, self.heads, scratch)?;
             let Scratch { x, normed, mixed, hidden, aside, .. } = &mut *scratch;
-            if let Some(narrowed) = narrowed {
-                narrowed.select(copies, x, aside)?;
-            }
-            let attention = at(Site::Attention(layer as u16));
-            add_branch(mixed, block.out.parts(), attention, &mut copies, x, aside)?;
+            stream.add_branch(Site::Attention(layer as u16), mixed, block.out.parts(), x, aside)?;
             self.normalise(x, &block.norm_2, normed)?;
             block.up.apply(normed, Epilogue::GeluTanh, hidden)?;
-            let mlp = at(Site::Mlp(layer as u16));
-            add_branch(hidden, block.down.parts(), mlp, &mut copies, x, aside)?;
+            stream.add_branch(Site::Mlp(layer as u16), hidden, block.down.parts(), x, aside)?;
         }
         let Scratch { x, normed, .. } = scratch;
         self.normalise(x, &self.norm, normed)?;
-        normed.repeat(copies);
+        normed.repeat(stream.copies);
         Ok(normed)
     }
 

@@ -17,7 +17,7 @@ use crate::{
     config::{Llama3Scaling, LlamaConfig},
     error::Result,
     head::accept_duplicate,
-    pass::{Disturbance, Narrowed, Place, Run, Wanted, add_branch, attend, positions},
+    pass::{Disturbance, Run, Stream, Wanted, positions},
     scratch::Scratch,
     weights::Loader,
 };
@@ -121,38 +121,29 @@ impl Llama {
         scratch: &'s mut Scratch,
     ) -> OpResult<&'s mut Tensor> {
         let perturbed_embedding = !matches!(disturbance.at(Site::Embedding), Perturb::None);
-        let mut copies = if perturbed_embedding { 1 } else { copies(inputs, runs) };
+        let copies = if perturbed_embedding { 1 } else { copies(inputs, runs) };
         let rows = inputs.len() / copies;
         embed(&self.tokens, &inputs[..rows], &mut scratch.ids, &mut scratch.x)?;
         perturb(&mut scratch.x, disturbance.at(Site::Embedding))?;
         scratch.turn(positions(runs).take(rows), &self.frequencies);
-        let narrowed = Narrowed::new(runs, disturbance, wanted)?;
+        let mut stream = Stream::new(runs, disturbance, wanted, copies)?;
         for (layer, block) in self.blocks.iter().enumerate() {
-            let narrowed = narrowed.as_ref().filter(|_| layer + 1 == self.blocks.len());
-            let at = |site| {
-                narrowed.map_or_else(|| disturbance.at(site), |narrowed| narrowed.disturbance.at(site))
-            };
             let Scratch { x, normed, qkv, turns, .. } = &mut *scratch;
             rms_norm(x, &block.norm_1, self.eps, normed)?;
             linear(normed, &block.qkv, None, Epilogue::None, qkv)?;
             turns.repeat(qkv.rows() / turns.rows().max(1));
             rope(qkv, self.heads.query + self.heads.kv, turns, Layout::HalfSplit)?;
-            let place = Place { slot: layer, read: &[layer] };
-            attend(runs, place, self.heads, narrowed.is_some(), copies > 1, scratch)?;
+            let last = layer + 1 == self.blocks.len();
+            stream.attend(runs, layer, last, self.heads, scratch)?;
             let Scratch { x, normed, mixed, hidden, aside, .. } = &mut *scratch;
-            if let Some(narrowed) = narrowed {
-                narrowed.select(copies, x, aside)?;
-            }
-            let attention = at(Site::Attention(layer as u16));
-            add_branch(mixed, (&block.out, None), attention, &mut copies, x, aside)?;
+            stream.add_branch(Site::Attention(layer as u16), mixed, (&block.out, None), x, aside)?;
             rms_norm(x, &block.norm_2, self.eps, normed)?;
             linear(normed, &block.gate_up, None, Epilogue::SwiGlu, hidden)?;
-            let mlp = at(Site::Mlp(layer as u16));
-            add_branch(hidden, (&block.down, None), mlp, &mut copies, x, aside)?;
+            stream.add_branch(Site::Mlp(layer as u16), hidden, (&block.down, None), x, aside)?;
         }
         let Scratch { x, normed, .. } = scratch;
         rms_norm(x, &self.norm, self.eps, normed)?;
-        normed.repeat(copies);
+        normed.repeat(stream.copies);
         Ok(normed)
     }
 }
