@@ -1,0 +1,71 @@
+//! The seam between launch code and what runs it.
+
+use std::fmt::Debug;
+
+use crate::Result;
+
+/// A kernel of a file of `kernels/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Kernel {
+    /// The file's stem: one module.
+    pub(crate) file: &'static str,
+    /// The kernel's name.
+    pub(crate) name: &'static str,
+}
+
+/// One launch of a kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Launch<'a> {
+    pub(crate) kernel: Kernel,
+    /// The bytes of its parameter struct.
+    pub(crate) params: &'a [u8],
+    /// Blocks along x, y and z.
+    pub(crate) grid: [u32; 3],
+    /// Threads a block, all along x.
+    pub(crate) block: u32,
+    /// Bytes of dynamic shared memory.
+    pub(crate) shared: u32,
+}
+
+/// A tile that a kernel copies from rows of bf16 in global memory through a tensor map, swizzled by 128 bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tiled {
+    pub(crate) address: u64,
+    pub(crate) rows: u64,
+    pub(crate) columns: u64,
+    /// Bytes from one row to the next.
+    pub(crate) pitch: u64,
+    /// Rows of a tile; it has 64 columns.
+    pub(crate) tile_rows: u32,
+}
+
+/// Memory and launches in one order: what is submitted later sees what was submitted before.
+pub(crate) trait Executor: Debug + Send + Sync {
+    /// Memory of its own, at a multiple of 256 bytes, with unspecified contents.
+    fn allocate(&self, bytes: usize) -> Result<u64>;
+
+    /// Gives memory back once what was submitted before has run.
+    fn free(&self, address: u64, bytes: usize);
+
+    /// Copies to the device; `bytes` may change afterwards.
+    fn upload(&self, to: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Copies to the host, and waits for it.
+    fn download(&self, from: u64, bytes: &mut [u8]) -> Result<()>;
+
+    /// Copies `rows` stretches of `bytes` bytes within the device, from one pitch to another.
+    fn copy(&self, from: (u64, usize), to: (u64, usize), bytes: usize, rows: usize) -> Result<()>;
+
+    /// Submits a launch.
+    ///
+    /// # Safety
+    /// The addresses in `launch.params` are this device's, live until the launch has run, of the extents that the kernel
+    /// reads and writes, and nothing else that is under way touches what it writes.
+    unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()>;
+
+    /// The tensor map of a matrix, as it goes into parameters: 128 bytes.
+    fn tensor_map(&self, tiled: &Tiled) -> Result<[u64; 16]>;
+
+    /// Whether kernels of sm_90a run.
+    fn hopper(&self) -> bool;
+}
