@@ -38,6 +38,7 @@
 mod cpu;
 mod device;
 mod error;
+mod gpu;
 pub mod kv;
 pub mod ops;
 mod perturb;
@@ -47,6 +48,9 @@ mod weight;
 
 pub use device::{DType, Device};
 pub use error::{Error, Result};
+#[cfg(feature = "emulator")]
+pub use gpu::Emulated;
+pub use gpu::Gpu;
 pub use perturb::{Keep, Perturb};
 pub use tensor::Tensor;
 pub use weight::Weight;

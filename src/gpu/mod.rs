@@ -27,7 +27,7 @@ pub use emulated::Emulated;
 pub(crate) use executor::{Executor, Kernel, Launch, Tiled};
 pub(crate) use session::{Session, Table};
 
-use crate::Result;
+use crate::{DType, Result};
 
 /// A GPU, or its emulation: memory and launches in one order. Clones are the same GPU.
 #[derive(Clone)]
@@ -89,4 +89,32 @@ impl fmt::Debug for Gpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Gpu").field(&self.0.name).finish()
     }
+}
+
+/// Elements from one row of `width` to the next: rows begin at multiples of 16 bytes, whatever their type.
+pub(crate) fn pitch(width: usize) -> usize {
+    width.next_multiple_of(8)
+}
+
+/// A data type as parameters name it.
+pub(crate) fn dtype(dtype: DType) -> u32 {
+    match dtype {
+        DType::F32 => params::DTYPE_F32,
+        DType::Bf16 => params::DTYPE_BF16,
+    }
+}
+
+/// Rows of `width` elements at their pitch, filled up with zeros, in `dtype`.
+pub(crate) fn padded(dtype: DType, width: usize, data: &[f32]) -> Vec<u8> {
+    let pitch = pitch(width);
+    let mut bytes = vec![0; data.len() / width.max(1) * pitch * dtype.bytes()];
+    for (row, data) in bytes.chunks_mut(pitch.max(1) * dtype.bytes()).zip(data.chunks(width.max(1))) {
+        for (element, &x) in row.chunks_mut(dtype.bytes()).zip(data) {
+            match dtype {
+                DType::F32 => element.copy_from_slice(&x.to_ne_bytes()),
+                DType::Bf16 => element.copy_from_slice(&half::bf16::from_f32(x).to_ne_bytes()),
+            }
+        }
+    }
+    bytes
 }
