@@ -11,7 +11,7 @@ const OPENING: [&str; 2] = [
     "#![allow(dead_code, missing_docs, unreachable_pub)]",
 ];
 
-pub(crate) fn generate() -> super::Result {
+pub(crate) fn generate() -> crate::Result {
     println!("cargo::rerun-if-changed={HEADER}");
     println!("cargo::rerun-if-changed=rustfmt.toml");
     println!("cargo::rerun-if-env-changed=LIBCLANG_PATH");
