@@ -1,0 +1,92 @@
+// Rows of f32 channels, one to a block: each thread takes vectors of four channels, blockDim.x vectors apart, and sums
+// go over threads, then lanes, then warps. The order of a sum follows from the width and the number of threads, which
+// the launch derives from the width.
+#pragma once
+#include "kernel.h"
+#include "params.h"
+
+template <class T> DEVICE Global<T> row_of(const Rows& rows, size_t index) {
+    return global<T>(rows.data) + index * rows.pitch;
+}
+
+// 16 bytes at once.
+struct alignas(16) Four {
+    float of[4];
+};
+
+// For each of this thread's vectors use(channel, count, load(channel, count)): count is 4, then for one thread width % 4
+// if that is not 0. Four loads are under way before the first is used.
+template <class Load, class Use> DEVICE void each_four(uint32_t width, Load load, Use use) {
+    using Loaded = decltype(load(0u, 0u));
+    const uint32_t whole = width / 4;
+    for (uint32_t first = threadIdx.x; first < whole; first += 4 * blockDim.x) {
+        Loaded loaded[4];
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++)
+            if (first + i * blockDim.x < whole) loaded[i] = load(4 * (first + i * blockDim.x), 4u);
+#pragma unroll
+        for (uint32_t i = 0; i < 4; i++)
+            if (first + i * blockDim.x < whole) use(4 * (first + i * blockDim.x), 4u, loaded[i]);
+    }
+    if (width % 4 && whole % blockDim.x == threadIdx.x) use(4 * whole, width % 4, load(4 * whole, width % 4));
+}
+
+// `count` values, then zeros.
+DEVICE Four load_four(Global<const float> from, uint32_t count) {
+    if (count == 4) return view<const Four>(from)[0];
+    Four v = {};
+#pragma unroll
+    for (uint32_t i = 0; i < 3; i++)
+        if (i < count) v.of[i] = from[i];
+    return v;
+}
+
+DEVICE void store_four(Global<float> to, const Four& v, uint32_t count) {
+    if (count == 4) {
+        view<Four>(to)[0] = v;
+        return;
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < 3; i++)
+        if (i < count) to[i] = v.of[i];
+}
+
+DEVICE uint32_t bf16_pair(float low, float high) {
+    return (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(low)) |
+           (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(high)) << 16;
+}
+
+// To row `index` of rows of either type: 16 bytes of f32 or 8 of bf16, side by side in a warp.
+DEVICE void store_four(const Rows& rows, size_t index, uint32_t channel, const Four& v, uint32_t count) {
+    if (rows.dtype == DTYPE_F32) return store_four(row_of<float>(rows, index) + channel, v, count);
+    const Global<__nv_bfloat16> to = row_of<__nv_bfloat16>(rows, index) + channel;
+    if (count == 4) {
+        view<uint2>(to)[0] = make_uint2(bf16_pair(v.of[0], v.of[1]), bf16_pair(v.of[2], v.of[3]));
+        return;
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < 3; i++)
+        if (i < count) to[i] = __float2bfloat16_rn(v.of[i]);
+}
+
+// Words of shared memory that a fold over the block takes, one a warp; none is used twice in a launch, so that nothing
+// waits for its last reader.
+constexpr uint32_t FOLD_SLOTS = 32;
+
+template <class Fold> DEVICE float fold_warp(float v, Fold fold) {
+#pragma unroll
+    for (int apart = 16; apart > 0; apart /= 2) v = fold(v, __shfl_xor_sync(FULL_WARP, v, apart));
+    return v;
+}
+
+// Folds the values of all threads, for all of them.
+template <class Fold> DEVICE float fold_block(float v, float neutral, Shared<float> slots, Fold fold) {
+    const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    v = fold_warp(v, fold);
+    if (lane == 0) slots[warp] = v;
+    __syncthreads();
+    return fold_warp(lane < blockDim.x / 32 ? slots[lane] : neutral, fold);
+}
+DEVICE float block_sum(float v, Shared<float> slots) {
+    return fold_block(v, 0.0f, slots, [](float a, float b) { return a + b; });
+}
