@@ -236,7 +236,7 @@ impl Tensor {
             }
             Memory::Device { .. } => {
                 let rows: Vec<usize> = (0..times).flat_map(|_| 0..self.rows).collect();
-                let mut repeated = Self { rows: 0, width: 0, ..self.unwritten() };
+                let mut repeated = self.unwritten();
                 self.select(&rows, &mut repeated)?;
                 *self = repeated;
             }
@@ -282,11 +282,24 @@ impl Tensor {
 
     /// A tensor like this one, without memory.
     fn unwritten(&self) -> Self {
-        let dtype = match &self.memory {
+        Self::operand(&self.device, self.dtype())
+    }
+
+    /// How its elements are stored: f32, or on a GPU what products read.
+    pub(crate) fn dtype(&self) -> DType {
+        match &self.memory {
             Memory::Host(_) => DType::F32,
             Memory::Device { dtype, .. } => *dtype,
-        };
-        Self::operand(&self.device, dtype)
+        }
+    }
+
+    /// Its rows as kernels read them that want `dtype`; of a tensor on a GPU.
+    ///
+    /// # Errors
+    /// Rows of another type.
+    pub(crate) fn rows_of(&self, operation: &'static str, dtype: DType) -> Result<params::Rows> {
+        check(operation, self.dtype() == dtype, || format!("rows of {} for {dtype}", self.dtype()))?;
+        Ok(self.device_rows())
     }
 
     /// Its rows as kernels read them; of a tensor on a GPU.

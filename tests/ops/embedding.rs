@@ -1,5 +1,7 @@
 //! Rows of the embedding table, stored as the head `[h, vocabulary]`.
 
+use fathom::Device;
+use fathom::Device;
 use fathom::ops::embedding::embedding;
 use fathom_testkit::{
     inputs::Inputs,
@@ -23,8 +25,8 @@ fn exact_on_integers() {
                 for scale in [1.0, 8.0] {
                     let channels = |&id: &u32| table.iter().skip(id as usize).step_by(vocabulary);
                     let expected: Vec<f32> = ids.iter().flat_map(channels).map(|x| scale * x).collect();
-                    let table = weight(dtype, h, vocabulary, &table);
-                    let got = written(|out| embedding(&table, &ids, scale, out));
+                    let table = weight(&Device::Cpu, dtype, h, vocabulary, &table);
+                    let got = written(&Device::Cpu, |out| embedding(&table, &ids, scale, out));
                     assert_eq!((got.rows(), got.width()), (count, h));
                     assert_eq!(got.data(), expected, "{dtype} {count} of [{h}, {vocabulary}]");
                 }
@@ -35,8 +37,8 @@ fn exact_on_integers() {
 
 #[test]
 fn no_tokens_give_no_rows() {
-    let table = weight(DTYPES[0], 3, 5, &[1.0; 15]);
-    let got = written(|out| embedding(&table, &[], 1.0, out));
+    let table = weight(&Device::Cpu, DTYPES[0], 3, 5, &[1.0; 15]);
+    let got = written(&Device::Cpu, |out| embedding(&table, &[], 1.0, out));
     assert_eq!((got.rows(), got.width()), (0, 3));
 }
 
@@ -48,9 +50,10 @@ fn scale_rounds_once_on_any_pool() {
     let ids: Vec<u32> = (0..97).map(|i| i * 7 % vocabulary as u32).collect();
     let scale = 72.663_61;
     for dtype in DTYPES {
-        let packed = weight(dtype, h, vocabulary, &table);
-        let got =
-            on_any_pool("embedding", || written(|out| embedding(&packed, &ids, scale, out)).into_data());
+        let packed = weight(&Device::Cpu, dtype, h, vocabulary, &table);
+        let got = on_any_pool("embedding", || {
+            written(&Device::Cpu, |out| embedding(&packed, &ids, scale, out)).into_data().unwrap()
+        });
         let stored = match dtype {
             fathom::DType::F32 => table.clone(),
             fathom::DType::Bf16 => fathom_testkit::reference::rounded_to_bf16(&table),
