@@ -11,7 +11,7 @@ use fathom_testkit::{compare::assert_same_bits, inputs::Inputs};
 
 use crate::{
     attention::{assert_near_plain, forks, fused, heads},
-    common::{DTYPES, chosen, on_any_pool, tensor, weight, written},
+    common::{DTYPES, chosen, on_any_pool, tensor, vector, weight, written},
 };
 
 /// Rows of which one, two, three and more neighbours see as much as the longest do, and others far less.
@@ -116,9 +116,11 @@ fn thousands_of_rows_on_small_stacks() {
             let mixed = written(&Device::Cpu, |out| {
                 attention(&chosen(&qkv, &rows), heads, &forks, &[0], queries, out)
             });
-            written(&Device::Cpu, |out| linear(&mixed, &w, Some(&bias), Epilogue::GeluTanh, out))
-                .into_data()
-                .unwrap()
+            written(&Device::Cpu, |out| {
+                linear(&mixed, &w, Some(&vector(&Device::Cpu, &bias)), Epilogue::GeluTanh, out)
+            })
+            .into_data()
+            .unwrap()
         };
         let all = pool.install(|| run(0, ROWS));
         for first in [0, 1, 96, 97, 1333, ROWS - 5] {

@@ -130,7 +130,7 @@ fn replay(steps: &[Step], slot_lists: &[Vec<usize>], dtype: DType) {
             }
             Step::Duplicate { sequence } => {
                 let (sequence, model) = &all[sequence % all.len()];
-                let copy = (sequence.duplicate(), model.clone());
+                let copy = (sequence.duplicate().unwrap(), model.clone());
                 all.push(copy);
             }
         }

@@ -18,7 +18,8 @@ use fathom_testkit::{
 };
 
 use crate::common::{
-    DTYPES, SHARED, added, assert_rows_are_independent, coordinates, on_any_pool, tensor, weight, written,
+    DTYPES, SHARED, added, assert_rows_are_independent, coordinates, on_any_pool, tensor, vector, weight,
+    written,
 };
 
 const ADDED: Epilogue<'_> = Epilogue::Residual(Perturb::None);
@@ -44,10 +45,13 @@ fn exact_on_integers() {
                 let got = written(&Device::Cpu, |out| linear(&x, &w, None, Epilogue::None, out));
                 assert_eq!((got.rows(), got.width()), (rows, n), "{context}");
                 assert_eq!(got.data(), plain, "{context}");
-                let got = written(&Device::Cpu, |out| linear(&x, &w, Some(&bias), Epilogue::None, out));
+                let got = written(&Device::Cpu, |out| {
+                    linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), Epilogue::None, out)
+                });
                 assert_eq!(got.data(), biased, "{context} + b");
-                let got =
-                    added(&Device::Cpu, rows, n, &residual, |out| linear(&x, &w, Some(&bias), ADDED, out));
+                let got = added(&Device::Cpu, rows, n, &residual, |out| {
+                    linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), ADDED, out)
+                });
                 assert_eq!(got.data(), summed, "{context} + b + x");
             }
         }
@@ -67,7 +71,9 @@ fn residual_adds_the_perturbed_branch() {
         residual.iter().zip(&branch).zip(&factors).map(|((r, y), m)| r + m * y).collect();
     let (x, w) = (tensor(&Device::Cpu, rows, k, &x), weight(&Device::Cpu, DType::F32, k, n, &w));
     let epilogue = Epilogue::Residual(Perturb::Scale(&factors));
-    let got = added(&Device::Cpu, rows, n, &residual, |out| linear(&x, &w, Some(&bias), epilogue, out));
+    let got = added(&Device::Cpu, rows, n, &residual, |out| {
+        linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), epilogue, out)
+    });
     assert_eq!(got.data(), expected);
 }
 
@@ -101,13 +107,13 @@ fn near_float64() {
                 };
                 for form in ["none", "gelu tanh", "gelu erf", "swiglu"] {
                     let (epilogue, bias_given) = match form {
-                        "gelu tanh" => (Epilogue::GeluTanh, Some(&bias[..])),
-                        "gelu erf" => (Epilogue::GeluErf, Some(&bias[..])),
+                        "gelu tanh" => (Epilogue::GeluTanh, Some(vector(&Device::Cpu, &bias))),
+                        "gelu erf" => (Epilogue::GeluErf, Some(vector(&Device::Cpu, &bias))),
                         "swiglu" => (Epilogue::SwiGlu, None),
-                        _ => (Epilogue::None, Some(&bias[..])),
+                        _ => (Epilogue::None, Some(vector(&Device::Cpu, &bias))),
                     };
                     let (x, w) = (tensor(&Device::Cpu, rows, k, &x), weight(&Device::Cpu, dtype, k, n, &w));
-                    let got = written(&Device::Cpu, |out| linear(&x, &w, bias_given, epilogue, out));
+                    let got = written(&Device::Cpu, |out| linear(&x, &w, bias_given.as_ref(), epilogue, out));
                     let exact: Vec<f64> = activated(&rx, &rw, &bias, (k, n), form);
                     let naive: Vec<f32> = activated(&rx, &rw, &bias, (k, n), form);
                     assert_near(
@@ -155,9 +161,11 @@ fn rows_are_independent() {
             let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
             for (form, epilogue) in [("tanh", Epilogue::GeluTanh), ("erf", Epilogue::GeluErf)] {
                 assert_rows_are_independent(&format!("{context} GELU {form}"), &Device::Cpu, &x, k, |x| {
-                    written(&Device::Cpu, |out| linear(&x, &w, Some(&bias), epilogue, out))
-                        .into_data()
-                        .unwrap()
+                    written(&Device::Cpu, |out| {
+                        linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), epilogue, out)
+                    })
+                    .into_data()
+                    .unwrap()
                 });
             }
             assert_rows_are_independent(&format!("{context} SwiGLU"), &Device::Cpu, &x, k, |x| {
@@ -286,7 +294,9 @@ fn fused_perturbation_is_the_separate_one() {
             ];
             for dtype in DTYPES {
                 let w = weight(&Device::Cpu, dtype, k, n, &w);
-                let branch = written(&Device::Cpu, |out| linear(&x, &w, Some(&bias), Epilogue::None, out));
+                let branch = written(&Device::Cpu, |out| {
+                    linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), Epilogue::None, out)
+                });
                 for form in forms {
                     let context = format!("{dtype} [{rows}, {n}] {form:?}");
                     let mut perturbed = branch.clone();
@@ -296,9 +306,11 @@ fn fused_perturbation_is_the_separate_one() {
                         stream.iter().zip(perturbed.data()).map(|(s, y)| s + y).collect();
                     let got = on_any_pool(&context, || {
                         let epilogue = Epilogue::Residual(form);
-                        added(&Device::Cpu, rows, n, stream, |out| linear(&x, &w, Some(&bias), epilogue, out))
-                            .into_data()
-                            .unwrap()
+                        added(&Device::Cpu, rows, n, stream, |out| {
+                            linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), epilogue, out)
+                        })
+                        .into_data()
+                        .unwrap()
                     });
                     assert_same_bits(&context, &got, &expected);
                 }
