@@ -21,6 +21,7 @@ pub(crate) mod perturb;
 pub(crate) mod qkv;
 pub(crate) mod rms_norm;
 pub(crate) mod rope;
+pub(crate) mod scale;
 
 use std::{
     fmt,
