@@ -106,6 +106,11 @@ pub(crate) fn pitch(width: usize) -> usize {
     width.next_multiple_of(8)
 }
 
+/// Threads of a block that works on a row of `width` channels, four each at a time: by the width alone.
+fn row_threads(width: usize) -> u32 {
+    width.div_ceil(4).next_multiple_of(32).min(512) as u32
+}
+
 /// A data type as parameters name it.
 pub(crate) fn dtype(dtype: DType) -> u32 {
     match dtype {

@@ -1,6 +1,6 @@
 //! Beam search over networks: its limits, its scores, its forks.
 
-use fathom::{DType, kv::Sequence, random::Stream};
+use fathom::{DType, random::Stream};
 use fathom_model::{
     body::Input,
     latent::LatentChain,

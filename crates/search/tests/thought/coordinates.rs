@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use fathom::{
     DType, Keep, Perturb, Tensor,
-    kv::Sequence,
     ops::arg_max::arg_max,
     random::{Coordinates, Draw, Site, Stream, fill_normals, key, words},
 };
@@ -16,7 +15,6 @@ use fathom_model::{
     pass::{Disturbance, Run, Wanted},
     perturbation::{Perturbation, Scope, Sites},
     reasoner::{Reasoner, Thought},
-    scratch::Scratch,
 };
 use fathom_search::trajectories::{Thinking, draws, think};
 

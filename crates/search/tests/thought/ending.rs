@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fathom::{DType, Device, kv::Sequence, ops::arg_max::arg_max, random::Stream};
+use fathom::{DType, Device, ops::arg_max::arg_max, random::Stream};
 use fathom_model::{
     body::Input,
     folder::Folder,
