@@ -203,6 +203,14 @@ typedef struct {
     uint32_t width;
 } GatherParams;
 
+// out = x: f32 to bf16.
+typedef struct {
+    Rows x;
+    Rows out;
+    uint32_t rows;
+    uint32_t width;
+} RoundParams;
+
 // x = perturb(x), f32 [rows][width].
 typedef struct {
     Rows x;
