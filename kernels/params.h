@@ -203,6 +203,16 @@ typedef struct {
     uint32_t width;
 } GatherParams;
 
+// x *= factor, or x += y: f32 [rows][width].
+typedef struct {
+    Rows x;
+    Rows y;
+    uint32_t rows;
+    uint32_t width;
+    float factor;
+    uint32_t padding;
+} ElementwiseParams;
+
 // x = perturb(x), f32 [rows][width].
 typedef struct {
     Rows x;
