@@ -1,12 +1,13 @@
-// out[i] = scale * table[ids[i]] + position_table[positions[i]]: rows of f32 from tables of f32 or bf16.
+// out[i] = scale * table[ids[i]], or a latent in its place, + position_table[positions[i]]: rows of f32 from tables of f32
+// or bf16.
 //
 // A block a row. A row of w channels is read once a table, 4 w or 2 w bytes (a warp's loads of bf16 are 256 bytes side
 // by side), and 4 w bytes are written: the fewest possible.
 #include "row.h"
 
-template <class Token, class Position> DEVICE void embed(const EmbeddingParams& p) {
+template <class Token, class Position>
+DEVICE void embed(const EmbeddingParams& p, Global<const Token> token, float scale) {
     const uint32_t row = blockIdx.x;
-    const Global<const Token> token = row_of<const Token>(p.table, global<const uint32_t>(p.ids)[row]);
     const bool placed = p.position_table.data != 0;
     const Global<const Position> position =
         row_of<const Position>(p.position_table, placed ? global<const uint32_t>(p.positions)[row] : 0);
@@ -23,17 +24,23 @@ template <class Token, class Position> DEVICE void embed(const EmbeddingParams& 
         Four v;
 #pragma unroll
         for (uint32_t i = 0; i < 4; i++) {
-            const float scaled = __fmul_rn(p.scale, parts.token.of[i]);
+            const float scaled = __fmul_rn(scale, parts.token.of[i]);
             v.of[i] = placed ? __fadd_rn(scaled, parts.position.of[i]) : scaled;
         }
         store_four(out + channel, v, count);
     });
 }
 
-KERNEL(embedding, EmbeddingParams, 512) {
-    const bool wide = p.position_table.dtype == DTYPE_F32;
+template <class Position> DEVICE void embed_row(const EmbeddingParams& p) {
+    const uint64_t latent = p.latents ? global<const uint64_t>(p.latents)[blockIdx.x] : 0;
+    if (latent) return embed<float, Position>(p, global<const float>(latent), 1.0f);
+    const uint32_t id = global<const uint32_t>(p.ids)[blockIdx.x];
     if (p.table.dtype == DTYPE_F32)
-        wide ? embed<float, float>(p) : embed<float, __nv_bfloat16>(p);
+        embed<float, Position>(p, row_of<const float>(p.table, id), p.scale);
     else
-        wide ? embed<__nv_bfloat16, float>(p) : embed<__nv_bfloat16, __nv_bfloat16>(p);
+        embed<__nv_bfloat16, Position>(p, row_of<const __nv_bfloat16>(p.table, id), p.scale);
+}
+
+KERNEL(embedding, EmbeddingParams, 512) {
+    p.position_table.dtype == DTYPE_F32 ? embed_row<float>(p) : embed_row<__nv_bfloat16>(p);
 }

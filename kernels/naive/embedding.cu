@@ -11,7 +11,9 @@ DEVICE float element(const Rows& rows, size_t row, uint32_t channel) {
 KERNEL(naive_embedding, EmbeddingParams, 256) {
     const uint32_t channel = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y;
     if (channel >= p.width) return;
-    float v = __fmul_rn(p.scale, element(p.table, global<const uint32_t>(p.ids)[row], channel));
+    const uint64_t latent = p.latents ? global<const uint64_t>(p.latents)[row] : 0;
+    float v = latent ? global<const float>(latent)[channel]
+                     : __fmul_rn(p.scale, element(p.table, global<const uint32_t>(p.ids)[row], channel));
     if (p.position_table.data)
         v = __fadd_rn(v, element(p.position_table, global<const uint32_t>(p.positions)[row], channel));
     global<float>(p.out.data)[(size_t)row * p.out.pitch + channel] = v;
