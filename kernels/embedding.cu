@@ -33,10 +33,10 @@ DEVICE void embed(const EmbeddingParams& p, Global<const Token> token, float sca
 
 template <class Position> DEVICE void embed_row(const EmbeddingParams& p) {
     const uint64_t latent = p.latents ? global<const uint64_t>(p.latents)[blockIdx.x] : 0;
-    if (latent) return embed<float, Position>(p, global<const float>(latent), 1.0f);
     const uint32_t id = global<const uint32_t>(p.ids)[blockIdx.x];
-    if (p.table.dtype == DTYPE_F32)
-        embed<float, Position>(p, row_of<const float>(p.table, id), p.scale);
+    if (latent || p.table.dtype == DTYPE_F32)
+        embed<float, Position>(p, latent ? global<const float>(latent) : row_of<const float>(p.table, id),
+                               latent ? 1.0f : p.scale);
     else
         embed<__nv_bfloat16, Position>(p, row_of<const __nv_bfloat16>(p.table, id), p.scale);
 }
