@@ -2,29 +2,61 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::Error;
+use crate::{Error, gpu, gpu::Gpu};
 
-/// Where operations run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Where operations run. Clones are the same device.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Device {
     /// Native Rust on the host's processors.
     #[default]
     Cpu,
+    /// The CUDA kernels, on a GPU or on its emulation.
+    Gpu(Gpu),
+}
+
+impl Device {
+    /// Device `index` of the CUDA driver.
+    ///
+    /// # Errors
+    /// No driver, no such device, or a build without CUDA kernels.
+    pub fn cuda(index: usize) -> Result<Self, Error> {
+        #[cfg(feature = "cuda")]
+        return gpu::cuda::open(index);
+        #[cfg(not(feature = "cuda"))]
+        return Err(Error::Unavailable {
+            device: format!("cuda:{index}"),
+            why: "this build has no CUDA kernels (feature 'cuda')".into(),
+        });
+    }
+
+    /// A card of sm_90a whose kernels run on the host.
+    ///
+    /// # Errors
+    /// A build without the emulator.
+    pub fn emulated() -> Result<Self, Error> {
+        #[cfg(feature = "emulator")]
+        return Ok(gpu::Emulated::sm_90a(Default::default()).device());
+        #[cfg(not(feature = "emulator"))]
+        return Err(Error::Unavailable {
+            device: "emulated".into(),
+            why: "this build has no kernel emulator (feature 'emulator')".into(),
+        });
+    }
 }
 
 impl FromStr for Device {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let unavailable = |why| Err(Error::Unavailable { device: name.into(), why });
         match name.split_once(':').map_or((name, None), |(kind, index)| (kind, Some(index))) {
             ("cpu", None) => Ok(Device::Cpu),
-            ("cuda", None) => unavailable("this build has no CUDA kernels"),
-            ("cuda", Some(index)) if index.parse::<u32>().is_ok() => {
-                unavailable("this build has no CUDA kernels")
-            }
-            ("emulated", None) => unavailable("this build has no kernel emulator"),
+            ("cuda", None) => Device::cuda(0),
+            ("cuda", Some(index)) => match index.parse::<u32>() {
+                Ok(index) => Device::cuda(index as usize),
+                Err(_) => Err(Error::UnknownDevice(name.into())),
+            },
+            ("emulated", None) => Device::emulated(),
             _ => Err(Error::UnknownDevice(name.into())),
         }
     }
@@ -32,9 +64,10 @@ impl FromStr for Device {
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Device::Cpu => f.write_str("cpu"),
-        }
+        f.write_str(match self {
+            Device::Cpu => "cpu",
+            Device::Gpu(gpu) => gpu.name(),
+        })
     }
 }
 
@@ -86,10 +119,9 @@ mod tests {
     #[test]
     fn names_parse_or_say_what_is_wrong() {
         assert_eq!("cpu".parse(), Ok(Device::Cpu));
-        for name in ["cuda", "cuda:1", "emulated"] {
-            assert!(
-                matches!(name.parse::<Device>(), Err(Error::Unavailable { device, .. }) if device == name)
-            );
+        #[cfg(not(feature = "cuda"))]
+        for name in ["cuda", "cuda:1"] {
+            assert!(matches!(name.parse::<Device>(), Err(Error::Unavailable { .. })), "{name}");
         }
         for name in ["", "gpu", "cpu:0", "cuda:", "cuda:-1", "CPU"] {
             assert_eq!(name.parse::<Device>(), Err(Error::UnknownDevice(name.into())));

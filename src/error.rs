@@ -21,7 +21,15 @@ pub enum Error {
         /// The device asked for.
         device: String,
         /// What is missing.
-        why: &'static str,
+        why: String,
+    },
+    /// What a device could not do.
+    #[error("device '{device}': {what}")]
+    Device {
+        /// The device.
+        device: String,
+        /// What it was to do, and what went wrong.
+        what: String,
     },
     /// A name that is no data type.
     #[error("unknown data type '{0}' (known: f32, bf16)")]

@@ -7,6 +7,8 @@
 //! recurrent depth has one a layer and iteration, or fewer if iterations share (spec huginn §3.1). A position may
 //! lack a slot, because its token stopped iterating earlier; reading names the slots to try in turn.
 
+mod block;
+mod run;
 mod span;
 
 use std::{ops::Range, sync::Arc};
@@ -14,8 +16,15 @@ use std::{ops::Range, sync::Arc};
 use half::bf16;
 use smallvec::SmallVec;
 
-use crate::{DType, Result, error::check};
+use crate::{
+    DType, Device, Result,
+    error::check,
+    gpu::{padded, params::KvPlace},
+};
 
+use block::Block;
+
+pub use run::Run;
 use span::View;
 pub use span::{Rows, Span, Spans};
 
@@ -26,6 +35,15 @@ pub struct Layout {
     pub width: usize,
     /// Storage type.
     pub dtype: DType,
+    /// Slots that a sequence is expected to fill: memory on a GPU is taken for so many at once.
+    pub slots: usize,
+}
+
+impl Layout {
+    /// Bytes of one position's keys in one slot.
+    fn row_bytes(&self) -> usize {
+        self.width * self.dtype.bytes()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -82,44 +100,94 @@ impl Store {
 
 #[derive(Debug, Clone)]
 struct Slot {
-    keys: Store,
-    values: Store,
+    /// Keys and values on the CPU; on a GPU the segment's block has them.
+    stores: Option<[Store; 2]>,
     /// By position within the segment.
     present: Vec<bool>,
     /// Positions before this one are all present.
     complete: usize,
 }
 
+impl Slot {
+    fn new(on_host: bool, dtype: DType) -> Self {
+        let stores = on_host.then(|| [Store::new(dtype), Store::new(dtype)]);
+        Self { stores, present: Vec::new(), complete: 0 }
+    }
+
+    /// Position `at` of the segment is there.
+    fn mark(&mut self, at: usize) {
+        if self.present.len() <= at {
+            self.present.resize(at + 1, false);
+        }
+        self.present[at] = true;
+        while self.present.get(self.complete).copied().unwrap_or(false) {
+            self.complete += 1;
+        }
+    }
+}
+
 /// Consecutive positions of a sequence.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Segment {
+    device: Device,
     parent: Option<Arc<Segment>>,
     start: usize,
     len: usize,
     layout: Layout,
     slots: Vec<Option<Slot>>,
+    /// Memory of all slots on a GPU.
+    block: Option<Block>,
 }
 
 impl Segment {
-    fn new(layout: Layout, parent: Option<Arc<Segment>>) -> Self {
+    fn new(device: &Device, layout: Layout, parent: Option<Arc<Segment>>) -> Self {
         let start = parent.as_ref().map_or(0, |p| p.start + p.len);
-        Self { parent, start, len: 0, layout, slots: Vec::new() }
+        Self { device: device.clone(), parent, start, len: 0, layout, slots: Vec::new(), block: None }
     }
 
-    fn span<'a>(&'a self, slot: &'a Slot, positions: Range<usize>) -> Span<'a> {
+    fn slot(&mut self, slot: usize) -> &mut Slot {
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, || None);
+        }
+        let on_host = self.device == Device::Cpu;
+        self.slots[slot].get_or_insert_with(|| Slot::new(on_host, self.layout.dtype))
+    }
+
+    fn span<'a>(&'a self, index: usize, slot: &'a Slot, positions: Range<usize>, shared: bool) -> Span<'a> {
+        let (keys, values) = match (&slot.stores, &self.block) {
+            (Some([keys, values]), _) => (keys.view(), values.view()),
+            (None, Some(block)) => {
+                let KvPlace { keys, values, slot_stride } = block.place(0, self.layout);
+                let to_slot = index as u64 * slot_stride;
+                (View::Device(keys + to_slot, slot_stride), View::Device(values + to_slot, slot_stride))
+            }
+            (None, None) => (View::F32(&[]), View::F32(&[])),
+        };
         Span {
-            keys: slot.keys.view(),
-            values: slot.values.view(),
+            keys,
+            values,
             width: self.layout.width,
             offset: positions.start,
             start: self.start + positions.start,
             count: positions.len(),
+            shared,
         }
     }
 
     fn bytes(&self) -> usize {
+        let stores = |slot: &Slot| slot.stores.iter().flatten().map(Store::bytes).sum::<usize>();
         let slots = self.slots.iter().flatten();
-        slots.map(|slot| slot.keys.bytes() + slot.values.bytes() + slot.present.capacity()).sum()
+        slots.map(|slot| stores(slot) + slot.present.capacity()).sum::<usize>()
+            + self.block.as_ref().map_or(0, Block::bytes)
+    }
+
+    fn copy(&self) -> Result<Self> {
+        let block = match (&self.block, &self.device) {
+            (Some(block), Device::Gpu(gpu)) => Some(block.copy(gpu, self.layout)?),
+            _ => None,
+        };
+        let (device, parent, slots) = (self.device.clone(), self.parent.clone(), self.slots.clone());
+        Ok(Self { device, parent, start: self.start, len: self.len, layout: self.layout, slots, block })
     }
 }
 
@@ -131,8 +199,13 @@ pub struct Sequence {
 
 impl Sequence {
     /// An empty sequence.
-    pub fn new(layout: Layout) -> Self {
-        Self { own: Segment::new(layout, None) }
+    pub fn new(device: &Device, layout: Layout) -> Self {
+        Self { own: Segment::new(device, layout, None) }
+    }
+
+    /// The device that holds it.
+    pub fn device(&self) -> &Device {
+        &self.own.device
     }
 
     /// Positions admitted so far.
@@ -154,60 +227,94 @@ impl Sequence {
 
     /// `count` sequences that continue this one, sharing all of it.
     pub fn fork(self, count: usize) -> Vec<Sequence> {
-        let layout = self.own.layout;
+        let (device, layout) = (self.own.device.clone(), self.own.layout);
         let base = if self.own.len == 0 { self.own.parent } else { Some(Arc::new(self.own)) };
-        (0..count).map(|_| Sequence { own: Segment::new(layout, base.clone()) }).collect()
+        (0..count).map(|_| Sequence { own: Segment::new(&device, layout, base.clone()) }).collect()
     }
 
     /// A copy that shares what this one shares and owns what this one owns: for continuations that write the newest
     /// positions again, each in its own way.
-    pub fn duplicate(&self) -> Sequence {
-        Sequence { own: self.own.clone() }
+    ///
+    /// # Errors
+    /// No memory on the device.
+    pub fn duplicate(&self) -> Result<Sequence> {
+        Ok(Sequence { own: self.own.copy()? })
     }
 
     /// Writes the keys and values of consecutive positions from `first` on, `[positions, width]` each; a position
     /// that already has the slot is overwritten.
     ///
     /// # Errors
-    /// A position that was not admitted or belongs to a shared segment; rows of another width.
+    /// A position that was not admitted or belongs to a shared segment; rows of another width; no memory on the device.
     pub fn write<'a>(
         &mut self,
         slot: usize,
         first: usize,
         rows: impl IntoIterator<Item = (&'a [f32], &'a [f32])>,
     ) -> Result<()> {
-        let Layout { width, dtype } = self.own.layout;
-        if self.own.slots.len() <= slot {
-            self.own.slots.resize_with(slot + 1, || None);
-        }
-        let (start, len) = (self.own.start, self.own.len);
-        let kept = self.own.slots[slot].get_or_insert_with(|| Slot {
-            keys: Store::new(dtype),
-            values: Store::new(dtype),
-            present: Vec::new(),
-            complete: 0,
-        });
-        let capacity = if kept.present.is_empty() { len } else { len.next_multiple_of(8) } * width;
+        let Layout { width, dtype, .. } = self.own.layout;
+        let len = self.own.len;
         for (offset, (key, value)) in rows.into_iter().enumerate() {
-            let position = first + offset;
-            check("kv write", (start..start + len).contains(&position), || {
-                format!("position {position} outside the growing segment {start}..{}", start + len)
-            })?;
+            let at = self.admitted(first + offset)?;
             check("kv write", key.len() == width && value.len() == width, || {
                 format!("rows of {} and {} channels for a cache of {width}", key.len(), value.len())
             })?;
-            let at = position - start;
-            kept.keys.write(at * width, key, capacity);
-            kept.values.write(at * width, value, capacity);
-            if kept.present.len() <= at {
-                kept.present.resize(at + 1, false);
+            if self.own.device != Device::Cpu {
+                self.reserve(slot, first + offset, 1)?;
+                if let Some(block) = &mut self.own.block {
+                    block.write(
+                        slot,
+                        at,
+                        self.own.layout,
+                        [key, value].map(|row| padded(dtype, width, row)),
+                    )?;
+                }
+                continue;
             }
-            kept.present[at] = true;
-            while kept.present.get(kept.complete).copied().unwrap_or(false) {
-                kept.complete += 1;
+            let kept = self.own.slot(slot);
+            let capacity = if kept.present.is_empty() { len } else { len.next_multiple_of(8) } * width;
+            for (store, row) in kept.stores.iter_mut().flatten().zip([key, value]) {
+                store.write(at * width, row, capacity);
             }
+            kept.mark(at);
         }
         Ok(())
+    }
+
+    /// `position` counted from the growing segment's first.
+    fn admitted(&self, position: usize) -> Result<usize> {
+        let (start, len) = (self.own.start, self.own.len);
+        check("kv write", (start..start + len).contains(&position), || {
+            format!("position {position} outside the growing segment {start}..{}", start + len)
+        })?;
+        Ok(position - start)
+    }
+
+    /// Takes memory for `count` positions from `first` on, whose keys and values kernels are about to write on a GPU: from
+    /// here on they have the slot.
+    ///
+    /// # Errors
+    /// A position that was not admitted or belongs to a shared segment; no memory on the device.
+    pub(crate) fn reserve(&mut self, slot: usize, first: usize, count: usize) -> Result<()> {
+        let positions = match count {
+            0 => return Ok(()),
+            _ => self.admitted(first)?..self.admitted(first + count - 1)? + 1,
+        };
+        let own = &mut self.own;
+        if let Device::Gpu(gpu) = &own.device {
+            let old = own.block.take();
+            own.block = Some(Block::with_room(old, gpu, own.layout, slot + 1, own.len)?);
+        }
+        let kept = own.slot(slot);
+        positions.for_each(|at| kept.mark(at));
+        Ok(())
+    }
+
+    /// Where kernels write the keys and values of positions that were reserved.
+    pub(crate) fn places(&self, positions: Range<usize>) -> impl Iterator<Item = KvPlace> {
+        let own = &self.own;
+        positions
+            .filter_map(move |position| Some(own.block.as_ref()?.place(position - own.start, own.layout)))
     }
 
     /// What a query reads: for each position the first of `slots` that it has, neighbours with the same slot joined,
@@ -218,14 +325,17 @@ impl Sequence {
             chain.push(parent);
         }
         let mut spans = Spans::new();
-        for segment in chain.into_iter().rev() {
+        for (above, segment) in chain.into_iter().enumerate().rev() {
+            let shared = above > 0;
             let slot_of = |slot: usize| segment.slots.get(slot).and_then(Option::as_ref);
             let has = |slot: usize, at: usize| {
                 slot_of(slot).filter(|slot| slot.present.get(at).copied().unwrap_or(false))
             };
-            let first = slots.first().and_then(|&slot| slot_of(slot));
-            if let Some(slot) = first.filter(|slot| slot.complete == segment.len && segment.len > 0) {
-                spans.push(segment.span(slot, 0..segment.len));
+            let first = slots.first().and_then(|&index| Some((index, slot_of(index)?)));
+            if let Some((index, slot)) =
+                first.filter(|(_, slot)| slot.complete == segment.len && segment.len > 0)
+            {
+                spans.push(segment.span(index, slot, 0..segment.len, shared));
                 continue;
             }
             let mut open: Option<(usize, usize)> = None;
@@ -236,10 +346,10 @@ impl Sequence {
                 if open.map(|(slot, _)| slot) == found {
                     continue;
                 }
-                if let Some((slot, from)) = open.take()
-                    && let Some(slot) = has(slot, from)
+                if let Some((index, from)) = open.take()
+                    && let Some(slot) = has(index, from)
                 {
-                    spans.push(segment.span(slot, from..at));
+                    spans.push(segment.span(index, slot, from..at, shared));
                 }
                 open = found.map(|slot| (slot, at));
             }
@@ -284,7 +394,7 @@ impl AsRef<Sequence> for Sequence {
 mod tests {
     use super::*;
 
-    const LAYOUT: Layout = Layout { width: 2, dtype: DType::F32 };
+    const LAYOUT: Layout = Layout { width: 2, dtype: DType::F32, slots: 1 };
 
     fn write(sequence: &mut Sequence, slot: usize, position: usize, value: f32) {
         let row = [value, -value];
@@ -300,7 +410,7 @@ mod tests {
 
     #[test]
     fn forks_share_what_came_before_and_nothing_after() {
-        let mut root = Sequence::new(LAYOUT);
+        let mut root = Sequence::new(&Device::Cpu, LAYOUT);
         assert_eq!(root.admit(2), 0);
         write(&mut root, 0, 0, 1.0);
         write(&mut root, 0, 1, 2.0);
@@ -318,7 +428,7 @@ mod tests {
 
     #[test]
     fn positions_without_a_slot_fall_back_or_drop_out() {
-        let mut sequence = Sequence::new(LAYOUT);
+        let mut sequence = Sequence::new(&Device::Cpu, LAYOUT);
         sequence.admit(4);
         for position in 0..4 {
             write(&mut sequence, 0, position, position as f32);
@@ -332,7 +442,7 @@ mod tests {
 
     #[test]
     fn shared_and_foreign_positions_are_refused() {
-        let mut root = Sequence::new(LAYOUT);
+        let mut root = Sequence::new(&Device::Cpu, LAYOUT);
         root.admit(1);
         let mut child = root.fork(1).remove(0);
         let row = [0.0, 0.0];

@@ -18,15 +18,15 @@
 //! use fathom::ops::linear::{Epilogue, linear};
 //! use fathom::random::{Coordinates, Draw, Site, Stream, key};
 //!
-//! let weight = Weight::from_fn(Device::Cpu, DType::F32, 2, 4, |row, column| (row + column) as f32);
+//! let weight = Weight::from_fn(&Device::Cpu, DType::F32, 2, 4, |row, column| (row + column) as f32);
 //! let draw = |trajectory| Draw { key: key(0, &[17, 4, 2], Stream::Trajectory), trajectory };
 //! let branch = |trajectories: std::ops::Range<u32>| {
 //!     let rows = trajectories.len();
 //!     let at = |trajectory| Coordinates { draw: draw(trajectory), position: 0, iteration: 0 };
 //!     let coordinates: Vec<Coordinates> = trajectories.map(at).collect();
 //!     let dropout = Perturb::Dropout { keep: Keep::new(0.5), site: Site::Mlp(0), rows: &coordinates };
-//!     let x = Tensor::new(Device::Cpu, rows, 2, vec![1.0; 2 * rows])?;
-//!     let mut stream = Tensor::zeros(Device::Cpu, rows, 4);
+//!     let x = Tensor::new(&Device::Cpu, rows, 2, vec![1.0; 2 * rows])?;
+//!     let mut stream = Tensor::zeros(&Device::Cpu, rows, 4);
 //!     linear(&x, &weight, None, Epilogue::Residual(dropout), &mut stream)?;
 //!     Ok::<_, fathom::Error>(stream)
 //! };
@@ -38,6 +38,7 @@
 mod cpu;
 mod device;
 mod error;
+mod gpu;
 pub mod kv;
 pub mod ops;
 mod perturb;
@@ -47,6 +48,9 @@ mod weight;
 
 pub use device::{DType, Device};
 pub use error::{Error, Result};
+#[cfg(feature = "emulator")]
+pub use gpu::Emulated;
+pub use gpu::Gpu;
 pub use perturb::{Keep, Perturb};
 pub use tensor::Tensor;
 pub use weight::Weight;

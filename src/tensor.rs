@@ -1,62 +1,163 @@
 //! Activations.
 
-use crate::{Device, Result, error::check};
+use std::sync::Arc;
+
+use half::bf16;
+
+use crate::{
+    DType, Device, Result,
+    error::check,
+    gpu::{self, Buffer, Gpu, params},
+};
 
 /// Activations `[rows, width]`, row-major f32. A row belongs to one token of one sequence.
 ///
 /// A tensor that operations write to takes the shape of their result and keeps its memory, so that a pass that is
-/// repeated allocates nothing.
+/// repeated allocates nothing. Clones of a tensor on a GPU share its memory until one of them is written to.
 #[derive(Debug, Clone)]
 pub struct Tensor {
     device: Device,
     rows: usize,
     width: usize,
-    /// At least `rows · width` elements.
-    data: Vec<f32>,
+    memory: Memory,
+}
+
+#[derive(Debug, Clone)]
+enum Memory {
+    /// At least rows · width elements.
+    Host(Vec<f32>),
+    Device {
+        dtype: DType,
+        /// At least rows · pitch elements, if there are any.
+        buffer: Option<Arc<Buffer>>,
+    },
 }
 
 impl Tensor {
-    /// Takes `data` of `rows · width` elements.
+    /// Takes `data` of `rows · width` elements to `device`.
     ///
     /// # Errors
-    /// Another number of elements.
-    pub fn new(device: Device, rows: usize, width: usize, data: Vec<f32>) -> Result<Self> {
+    /// Another number of elements; no memory on the device.
+    pub fn new(device: &Device, rows: usize, width: usize, data: Vec<f32>) -> Result<Self> {
         check("tensor", rows.checked_mul(width) == Some(data.len()), || {
             format!("{} elements for [{rows}, {width}]", data.len())
         })?;
-        Ok(Self { device, rows, width, data })
+        match device {
+            Device::Cpu => Ok(Self { device: Device::Cpu, rows, width, memory: Memory::Host(data) }),
+            Device::Gpu(_) => {
+                let mut tensor = Self::empty(device);
+                tensor.set(rows, width, &data)?;
+                Ok(tensor)
+            }
+        }
+    }
+
+    /// A vector as one row `[1, elements]`: norms and biases.
+    ///
+    /// # Errors
+    /// No memory on the device.
+    pub fn vector(device: &Device, data: Vec<f32>) -> Result<Self> {
+        Self::new(device, 1, data.len(), data)
     }
 
     /// A tensor of zeros.
-    pub fn zeros(device: Device, rows: usize, width: usize) -> Self {
-        Self { device, rows, width, data: vec![0.0; rows * width] }
+    ///
+    /// # Errors
+    /// No memory on the device.
+    pub fn zeros(device: &Device, rows: usize, width: usize) -> Result<Self> {
+        Self::new(device, rows, width, vec![0.0; rows * width])
     }
 
     /// A tensor without rows, for an operation to write to.
-    pub fn empty(device: Device) -> Self {
-        Self::zeros(device, 0, 0)
+    pub fn empty(device: &Device) -> Self {
+        Self::operand(device, DType::F32)
+    }
+
+    /// As [`Tensor::empty`], for what only products with weights of `dtype` read: they round it to that type, and a GPU
+    /// keeps it rounded. The CPU rounds as it multiplies.
+    pub fn operand(device: &Device, dtype: DType) -> Self {
+        let memory = match device {
+            Device::Cpu => Memory::Host(Vec::new()),
+            Device::Gpu(_) => Memory::Device { dtype, buffer: None },
+        };
+        Self { device: device.clone(), rows: 0, width: 0, memory }
+    }
+
+    /// Rows in a GPU's memory that stay their owner's, `pitch` elements apart.
+    ///
+    /// # Errors
+    /// A device without such memory; an address or pitch that is no multiple of 16 bytes; a pitch other than the width
+    /// rounded up to 8.
+    ///
+    /// # Safety
+    /// There are rows · pitch elements at `address`, for as long as the tensor or a clone of it lives, and nobody else's
+    /// work on them is under way when operations on the tensor run.
+    pub unsafe fn foreign(
+        device: &Device,
+        dtype: DType,
+        rows: usize,
+        width: usize,
+        address: u64,
+    ) -> Result<Self> {
+        let Device::Gpu(gpu) = device else {
+            return Err(crate::Error::Device {
+                device: device.to_string(),
+                what: "keeps no memory of others".into(),
+            });
+        };
+        check("tensor", width.is_multiple_of(8) && address.is_multiple_of(16), || {
+            format!("rows of {width} elements at {address:#x} do not begin at multiples of 16 bytes")
+        })?;
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { Buffer::foreign(gpu, address, rows * width * dtype.bytes()) };
+        let memory = Memory::Device { dtype, buffer: Some(Arc::new(buffer)) };
+        Ok(Self { device: device.clone(), rows, width, memory })
     }
 
     /// Becomes `[rows, width]` with unspecified elements.
-    pub fn reshape(&mut self, rows: usize, width: usize) {
-        (self.rows, self.width) = (rows, width);
-        if self.data.len() < rows * width {
-            self.data.resize(rows * width, 0.0);
+    ///
+    /// # Errors
+    /// No memory on the device.
+    pub fn reshape(&mut self, rows: usize, width: usize) -> Result<()> {
+        match (&mut self.memory, &self.device) {
+            (Memory::Device { dtype, buffer }, Device::Gpu(gpu)) => {
+                let bytes = rows * gpu::pitch(width) * dtype.bytes();
+                let enough = buffer.as_mut().and_then(Arc::get_mut).is_some_and(|kept| kept.bytes() >= bytes);
+                if !enough {
+                    *buffer = Some(Arc::new(Buffer::new(gpu, bytes)?));
+                }
+            }
+            (Memory::Host(data), _) if data.len() < rows * width => data.resize(rows * width, 0.0),
+            _ => {}
         }
+        (self.rows, self.width) = (rows, width);
+        Ok(())
     }
 
-    /// Its rows, all of them, `times` over.
-    pub fn repeat(&mut self, times: usize) {
-        let once = self.rows * self.width;
-        self.reshape(self.rows * times, self.width);
-        for copy in 1..times {
-            self.data.copy_within(..once, copy * once);
+    /// Becomes `[rows, width]` with the elements of `data`.
+    ///
+    /// # Errors
+    /// Another number of elements; no memory on the device.
+    pub fn set(&mut self, rows: usize, width: usize, data: &[f32]) -> Result<()> {
+        check("tensor", rows.checked_mul(width) == Some(data.len()), || {
+            format!("{} elements for [{rows}, {width}]", data.len())
+        })?;
+        self.reshape(rows, width)?;
+        match &mut self.memory {
+            Memory::Host(kept) => kept[..data.len()].copy_from_slice(data),
+            Memory::Device { dtype, buffer } => {
+                let bytes = gpu::padded(*dtype, width, data);
+                if let Some(buffer) = buffer.as_mut().and_then(Arc::get_mut) {
+                    buffer.write(0, &bytes)?;
+                }
+            }
         }
+        Ok(())
     }
 
     /// The device that holds it.
-    pub fn device(&self) -> Device {
-        self.device
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Number of rows.
@@ -69,44 +170,166 @@ impl Tensor {
         self.width
     }
 
-    /// All elements, row-major.
+    /// All elements, row-major, brought to the host.
+    ///
+    /// # Errors
+    /// What went wrong on the device since the last wait.
+    pub fn to_vec(&self) -> Result<Vec<f32>> {
+        match &self.memory {
+            Memory::Host(_) => Ok(self.data().to_vec()),
+            Memory::Device { dtype, buffer } => {
+                let pitch = gpu::pitch(self.width);
+                let mut bytes = vec![0; self.rows * pitch * dtype.bytes()];
+                if let Some(buffer) = buffer {
+                    buffer.read(0, &mut bytes)?;
+                }
+                let kept = |element: usize| element % pitch.max(1) < self.width;
+                let elements: Vec<f32> = match dtype {
+                    DType::F32 => bytes.chunks_exact(4).map(bytemuck::pod_read_unaligned).collect(),
+                    DType::Bf16 => {
+                        let halves = bytes.chunks_exact(2).map(bytemuck::pod_read_unaligned);
+                        halves.map(|bits| bf16::from_bits(bits).to_f32()).collect()
+                    }
+                };
+                Ok(elements.into_iter().enumerate().filter(|&(at, _)| kept(at)).map(|(_, x)| x).collect())
+            }
+        }
+    }
+
+    /// All elements, row-major, of a tensor on the CPU; panics for one on a GPU, whose elements [`Tensor::to_vec`] brings
+    /// to the host.
     pub fn data(&self) -> &[f32] {
-        &self.data[..self.rows * self.width]
+        match &self.memory {
+            Memory::Host(data) => &data[..self.rows * self.width],
+            Memory::Device { .. } => panic!("elements on {}, read as the host's", self.device),
+        }
     }
 
-    /// All elements, row-major.
+    /// As [`Tensor::data`].
     pub fn data_mut(&mut self) -> &mut [f32] {
-        &mut self.data[..self.rows * self.width]
+        match &mut self.memory {
+            Memory::Host(data) => &mut data[..self.rows * self.width],
+            Memory::Device { .. } => panic!("elements on {}, written as the host's", self.device),
+        }
     }
 
-    /// The elements of row `index`; panics past the end, as slices do.
+    /// The elements of row `index` of a tensor on the CPU; panics past the end, as slices do.
     pub fn row(&self, index: usize) -> &[f32] {
         &self.data()[index * self.width..(index + 1) * self.width]
+    }
+
+    /// Its rows, all of them, `times` over.
+    ///
+    /// # Errors
+    /// No memory on the device.
+    pub fn repeat(&mut self, times: usize) -> Result<()> {
+        if times == 1 {
+            return Ok(());
+        }
+        match &self.memory {
+            Memory::Host(_) => {
+                let once = self.rows * self.width;
+                self.reshape(self.rows * times, self.width)?;
+                for copy in 1..times {
+                    self.data_mut().copy_within(..once, copy * once);
+                }
+            }
+            Memory::Device { .. } => {
+                let rows: Vec<usize> = (0..times).flat_map(|_| 0..self.rows).collect();
+                let mut repeated = self.unwritten();
+                self.select(&rows, &mut repeated)?;
+                *self = repeated;
+            }
+        }
+        Ok(())
     }
 
     /// Writes the chosen rows to `out`, in the order given.
     ///
     /// # Errors
-    /// A row past the end.
+    /// A row past the end; another device or data type.
     pub fn select(&self, rows: &[usize], out: &mut Self) -> Result<()> {
-        out.reshape(rows.len(), self.width);
-        for (place, &row) in rows.iter().enumerate() {
+        for &row in rows {
             check("select", row < self.rows, || format!("row {row} of {}", self.rows))?;
-            out.data[place * self.width..(place + 1) * self.width].copy_from_slice(self.row(row));
         }
-        Ok(())
+        check("select", out.device == self.device, || format!("from {} to {}", self.device, out.device))?;
+        out.reshape(rows.len(), self.width)?;
+        match &self.device {
+            Device::Cpu => {
+                for (place, &row) in rows.iter().enumerate() {
+                    out.data_mut()[place * self.width..(place + 1) * self.width]
+                        .copy_from_slice(self.row(row));
+                }
+                Ok(())
+            }
+            Device::Gpu(gpu) => gpu::gather::select(gpu, self, rows, out),
+        }
     }
 
-    /// Gives the elements back.
-    pub fn into_data(mut self) -> Vec<f32> {
-        self.data.truncate(self.rows * self.width);
-        self.data
+    /// The elements, for which `to_vec` may wait.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_vec`].
+    pub fn into_data(mut self) -> Result<Vec<f32>> {
+        match &mut self.memory {
+            Memory::Host(data) => {
+                data.truncate(self.rows * self.width);
+                Ok(std::mem::take(data))
+            }
+            Memory::Device { .. } => self.to_vec(),
+        }
+    }
+
+    /// A tensor like this one, without memory.
+    fn unwritten(&self) -> Self {
+        Self::operand(&self.device, self.dtype())
+    }
+
+    /// How its elements are stored: f32, or on a GPU what products read.
+    pub(crate) fn dtype(&self) -> DType {
+        match &self.memory {
+            Memory::Host(_) => DType::F32,
+            Memory::Device { dtype, .. } => *dtype,
+        }
+    }
+
+    /// Its rows as kernels read them that want `dtype`; of a tensor on a GPU.
+    ///
+    /// # Errors
+    /// Rows of another type.
+    pub(crate) fn rows_of(&self, operation: &'static str, dtype: DType) -> Result<params::Rows> {
+        check(operation, self.dtype() == dtype, || format!("rows of {} for {dtype}", self.dtype()))?;
+        Ok(self.device_rows())
+    }
+
+    /// Its rows as kernels read them; of a tensor on a GPU.
+    pub(crate) fn device_rows(&self) -> params::Rows {
+        match &self.memory {
+            Memory::Host(_) => params::Rows::default(),
+            Memory::Device { dtype, buffer } => params::Rows {
+                data: buffer.as_ref().map_or(0, |buffer| buffer.address()),
+                pitch: gpu::pitch(self.width) as u32,
+                dtype: gpu::dtype(*dtype),
+            },
+        }
+    }
+
+    /// Its rows as kernels change them in place: no clone sees it.
+    pub(crate) fn device_rows_mut(&mut self, gpu: &Gpu) -> Result<params::Rows> {
+        if let Memory::Device { buffer: Some(buffer), .. } = &mut self.memory
+            && Arc::get_mut(buffer).is_none()
+        {
+            let mut own = Buffer::new(gpu, buffer.bytes())?;
+            own.copy_from(buffer, [0; 2], [0; 2], buffer.bytes(), 1)?;
+            *buffer = Arc::new(own);
+        }
+        Ok(self.device_rows())
     }
 }
 
 impl PartialEq for Tensor {
     fn eq(&self, other: &Self) -> bool {
-        (self.device, self.rows, self.width) == (other.device, other.rows, other.width)
-            && self.data() == other.data()
+        (&self.device, self.rows, self.width) == (&other.device, other.rows, other.width)
+            && matches!((self.to_vec(), other.to_vec()), (Ok(a), Ok(b)) if a == b)
     }
 }

@@ -3,52 +3,58 @@
 use half::bf16;
 use rayon::prelude::*;
 
-use crate::{DType, Device};
+use crate::{
+    DType, Device, Result,
+    gpu::{self, Buffer, params},
+};
 
 /// Columns a panel.
 pub(crate) const PANEL: usize = 32;
 
 /// A matrix `[k, n]` that maps a row of k channels to n: y = x·W.
 ///
-/// Columns lie in panels of 32, `[⌈n/32⌉][steps][32]` words of 32 bits, the last panel filled up with zeros: a
+/// On the CPU columns lie in panels of 32, `[⌈n/32⌉][steps][32]` words of 32 bits, the last panel filled up with zeros: a
 /// product walks a panel with contiguous loads, and no width needs a special case. A word is one f32 element, or the
 /// bf16 elements of two neighbouring rows, the even one in the low half: the operand of a dot-product instruction.
-#[derive(Debug, Clone)]
+///
+/// On a GPU a column's k elements lie together, `[n][pitch]`, filled up with zeros.
+#[derive(Debug)]
 pub struct Weight {
     device: Device,
     dtype: DType,
     k: usize,
     n: usize,
-    words: Vec<u32>,
+    memory: Memory,
+}
+
+#[derive(Debug)]
+enum Memory {
+    Panels(Vec<u32>),
+    Columns(Buffer),
 }
 
 impl Weight {
-    /// Packs the matrix whose element (row, column) is `element(row, column)`, in parallel over panels.
+    /// Packs the matrix whose element (row, column) is `element(row, column)`, in parallel.
+    ///
+    /// # Errors
+    /// No memory on the device.
     pub fn from_fn(
-        device: Device,
+        device: &Device,
         dtype: DType,
         k: usize,
         n: usize,
         element: impl Fn(usize, usize) -> f32 + Sync,
-    ) -> Self {
-        let words = match dtype {
-            DType::F32 => pack(k, n, |row, column| element(row, column).to_bits()),
-            DType::Bf16 => {
-                let half = |row, column| match row < k {
-                    true => u32::from(bf16::from_f32(element(row, column)).to_bits()),
-                    false => 0,
-                };
-                pack(k.div_ceil(2), n, |step, column| {
-                    half(2 * step, column) | half(2 * step + 1, column) << 16
-                })
-            }
+    ) -> Result<Self> {
+        let memory = match device {
+            Device::Cpu => Memory::Panels(panels(dtype, k, n, element)),
+            Device::Gpu(gpu) => Memory::Columns(Buffer::holding(gpu, &columns(dtype, k, n, element))?),
         };
-        Self { device, dtype, k, n, words }
+        Ok(Self { device: device.clone(), dtype, k, n, memory })
     }
 
     /// The device that holds it.
-    pub fn device(&self) -> Device {
-        self.device
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Rows: channels in.
@@ -68,7 +74,22 @@ impl Weight {
 
     /// Bytes it occupies.
     pub fn bytes(&self) -> usize {
-        4 * self.words.len()
+        match &self.memory {
+            Memory::Panels(words) => 4 * words.len(),
+            Memory::Columns(buffer) => buffer.bytes(),
+        }
+    }
+
+    /// Its columns as kernels read them; of a weight on a GPU.
+    pub(crate) fn device_columns(&self) -> params::Rows {
+        match &self.memory {
+            Memory::Panels(_) => params::Rows::default(),
+            Memory::Columns(buffer) => params::Rows {
+                data: buffer.address(),
+                pitch: gpu::pitch(self.k) as u32,
+                dtype: gpu::dtype(self.dtype),
+            },
+        }
     }
 
     /// Words a column.
@@ -81,10 +102,13 @@ impl Weight {
         self.n.div_ceil(PANEL)
     }
 
-    /// One panel, `[steps][32]`.
+    /// One panel, `[steps][32]`, of a weight on the CPU.
     pub(crate) fn panel(&self, index: usize) -> &[u32] {
         let words = self.steps() * PANEL;
-        &self.words[index * words..(index + 1) * words]
+        match &self.memory {
+            Memory::Panels(panels) => &panels[index * words..(index + 1) * words],
+            Memory::Columns(_) => panic!("a weight on {}, read as the host's", self.device),
+        }
     }
 
     /// Element (row, column).
@@ -104,6 +128,36 @@ pub(crate) fn steps(dtype: DType, k: usize) -> usize {
         DType::F32 => k,
         DType::Bf16 => k.div_ceil(2),
     }
+}
+
+/// Words in panels.
+fn panels(dtype: DType, k: usize, n: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Vec<u32> {
+    match dtype {
+        DType::F32 => pack(k, n, |row, column| element(row, column).to_bits()),
+        DType::Bf16 => {
+            let half = |row, column| match row < k {
+                true => u32::from(bf16::from_f32(element(row, column)).to_bits()),
+                false => 0,
+            };
+            pack(k.div_ceil(2), n, |step, column| half(2 * step, column) | half(2 * step + 1, column) << 16)
+        }
+    }
+}
+
+/// Bytes of columns at their pitch.
+fn columns(dtype: DType, k: usize, n: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Vec<u8> {
+    let bytes = gpu::pitch(k) * dtype.bytes();
+    let mut columns = vec![0; n * bytes];
+    columns.par_chunks_mut(bytes.max(1)).enumerate().for_each(|(column, bytes)| {
+        for (row, place) in bytes.chunks_mut(dtype.bytes()).take(k).enumerate() {
+            let x = element(row, column);
+            match dtype {
+                DType::F32 => place.copy_from_slice(&x.to_ne_bytes()),
+                DType::Bf16 => place.copy_from_slice(&bf16::from_f32(x).to_ne_bytes()),
+            }
+        }
+    });
+    columns
 }
 
 fn pack(steps: usize, n: usize, word: impl Fn(usize, usize) -> u32 + Sync) -> Vec<u32> {
@@ -129,9 +183,10 @@ mod tests {
     fn elements_come_back() {
         for dtype in [DType::F32, DType::Bf16] {
             for (k, n) in [(1, 1), (2, 32), (3, 33), (5, 64)] {
-                let weight = Weight::from_fn(Device::Cpu, dtype, k, n, |row, column| {
+                let weight = Weight::from_fn(&Device::Cpu, dtype, k, n, |row, column| {
                     ((row * n + column) % 251) as f32
-                });
+                })
+                .unwrap();
                 for row in 0..k {
                     for column in 0..n {
                         assert_eq!(

@@ -41,20 +41,33 @@ pub(crate) struct Tiled {
 
 /// Memory and launches in one order: what is submitted later sees what was submitted before.
 pub(crate) trait Executor: Debug + Send + Sync {
-    /// Memory of its own, at a multiple of 256 bytes, with unspecified contents.
+    /// Memory of its own, at a multiple of 256 bytes, with unspecified contents; `bytes` is not 0.
     fn allocate(&self, bytes: usize) -> Result<u64>;
 
     /// Gives memory back once what was submitted before has run.
-    fn free(&self, address: u64, bytes: usize);
+    ///
+    /// # Safety
+    /// `allocate` gave it for so many bytes, and nobody uses it afterwards.
+    unsafe fn free(&self, address: u64, bytes: usize);
 
     /// Copies to the device; `bytes` may change afterwards.
-    fn upload(&self, to: u64, bytes: &[u8]) -> Result<()>;
+    ///
+    /// # Safety
+    /// There is so much memory at `to`, and nobody else uses it.
+    unsafe fn upload(&self, to: u64, bytes: &[u8]) -> Result<()>;
 
     /// Copies to the host, and waits for it.
-    fn download(&self, from: u64, bytes: &mut [u8]) -> Result<()>;
+    ///
+    /// # Safety
+    /// There is so much memory at `from`.
+    unsafe fn download(&self, from: u64, bytes: &mut [u8]) -> Result<()>;
 
-    /// Copies `rows` stretches of `bytes` bytes within the device, from one pitch to another.
-    fn copy(&self, from: (u64, usize), to: (u64, usize), bytes: usize, rows: usize) -> Result<()>;
+    /// Copies `rows` stretches of `bytes` bytes within the device, each end an address and the bytes from one stretch to the
+    /// next.
+    ///
+    /// # Safety
+    /// There is so much memory at both ends; they do not overlap.
+    unsafe fn copy(&self, from: (u64, usize), to: (u64, usize), bytes: usize, rows: usize) -> Result<()>;
 
     /// Submits a launch.
     ///
@@ -62,6 +75,9 @@ pub(crate) trait Executor: Debug + Send + Sync {
     /// The addresses in `launch.params` are this device's, live until the launch has run, of the extents that the kernel
     /// reads and writes, and nothing else that is under way touches what it writes.
     unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()>;
+
+    /// Waits until everything that was submitted has run.
+    fn synchronize(&self) -> Result<()>;
 
     /// The tensor map of a matrix, as it goes into parameters: 128 bytes.
     fn tensor_map(&self, tiled: &Tiled) -> Result<[u64; 16]>;

@@ -5,12 +5,18 @@ use std::ops::Range;
 use half::bf16;
 use smallvec::SmallVec;
 
-use crate::cpu::{fetch::fetch, widen::widen};
+use crate::{
+    DType,
+    cpu::{fetch::fetch, widen::widen},
+    gpu::params::KvSpan,
+};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum View<'a> {
     F32(&'a [f32]),
     Bf16(&'a [bf16]),
+    /// Address of the segment's first position, and bytes from one slot to the next.
+    Device(u64, u64),
 }
 
 /// Some channels of consecutive positions, as f32.
@@ -68,6 +74,8 @@ pub struct Span<'a> {
     /// First position, counted from the sequence's.
     pub(super) start: usize,
     pub(super) count: usize,
+    /// Whether the segment is one that the sequence may share with others.
+    pub(super) shared: bool,
 }
 
 impl<'a> Span<'a> {
@@ -134,6 +142,7 @@ impl<'a> Span<'a> {
                 widen(&data[first * self.width..end * self.width], self.width, channels, buffer);
                 Rows { data: &buffer[..count * width], stride: width, width, count }
             }
+            View::Device(..) => panic!("keys on a GPU, read as the host's"),
         }
     }
 
@@ -152,7 +161,24 @@ impl<'a> Span<'a> {
         match view {
             View::F32(data) => fetch(&data[elements]),
             View::Bf16(data) => fetch(&data[elements]),
+            View::Device(..) => {}
         }
+    }
+
+    /// Whether it lies in a segment that the sequence may share with others, rather than in the one that grows.
+    pub(crate) fn shared(&self) -> bool {
+        self.shared
+    }
+
+    /// As kernels read it that add `slot` times the stride; of a span on a GPU.
+    pub(crate) fn device(&self, slot: usize, dtype: DType) -> KvSpan {
+        let skipped = (self.offset * self.width * dtype.bytes()) as u64;
+        let at = |view: View<'_>| match view {
+            View::Device(address, stride) => ((address + skipped).wrapping_sub(slot as u64 * stride), stride),
+            View::F32(_) | View::Bf16(_) => (0, 0),
+        };
+        let ((keys, slot_stride), (values, _)) = (at(self.keys), at(self.values));
+        KvSpan { keys, values, slot_stride, start: self.start as u32, count: self.count as u32 }
     }
 
     /// Whether both read the same memory.
@@ -160,6 +186,7 @@ impl<'a> Span<'a> {
         let at = |view: View<'_>| match view {
             View::F32(data) => data.as_ptr().addr(),
             View::Bf16(data) => data.as_ptr().addr(),
+            View::Device(address, _) => address as usize,
         };
         at(self.keys) == at(other.keys) && (self.offset, self.start) == (other.offset, other.start)
     }

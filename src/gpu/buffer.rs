@@ -1,0 +1,97 @@
+//! Memory on a device.
+
+use super::Gpu;
+use crate::Result;
+
+/// Memory on a GPU; given back when dropped, unless it is someone else's.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    gpu: Gpu,
+    address: u64,
+    bytes: usize,
+    foreign: bool,
+}
+
+impl Buffer {
+    /// Memory of `bytes` bytes with unspecified contents; none where `bytes` is 0.
+    pub(crate) fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
+        let address = if bytes == 0 { 0 } else { gpu.executor().allocate(bytes)? };
+        Ok(Self { gpu: gpu.clone(), address, bytes, foreign: false })
+    }
+
+    /// Memory that holds `contents`.
+    pub(crate) fn holding(gpu: &Gpu, contents: &[u8]) -> Result<Self> {
+        let mut buffer = Self::new(gpu, contents.len())?;
+        buffer.write(0, contents)?;
+        Ok(buffer)
+    }
+
+    /// Memory that stays its owner's.
+    ///
+    /// # Safety
+    /// `bytes` bytes at `address` are memory of this GPU for as long as the buffer lives, and nobody else's work on them
+    /// is under way when work on the buffer runs.
+    pub(crate) unsafe fn foreign(gpu: &Gpu, address: u64, bytes: usize) -> Self {
+        Self { gpu: gpu.clone(), address, bytes, foreign: true }
+    }
+
+    /// Where it begins.
+    pub(crate) fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Copies `contents` to byte `at` and on; panics past the end, as slices do.
+    pub(crate) fn write(&mut self, at: usize, contents: &[u8]) -> Result<()> {
+        assert!(at + contents.len() <= self.bytes, "{} bytes at {at} of {}", contents.len(), self.bytes);
+        if contents.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: within this buffer, which is writable while it is borrowed mutably.
+        unsafe { self.gpu.executor().upload(self.address + at as u64, contents) }
+    }
+
+    /// Copies `contents.len()` bytes from byte `at` on to the host; panics past the end, as slices do.
+    pub(crate) fn read(&self, at: usize, contents: &mut [u8]) -> Result<()> {
+        assert!(at + contents.len() <= self.bytes, "{} bytes at {at} of {}", contents.len(), self.bytes);
+        if contents.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: within this buffer.
+        unsafe { self.gpu.executor().download(self.address + at as u64, contents) }
+    }
+
+    /// Copies `rows` stretches of `bytes` bytes, `pitches` apart in `from` and here, that begin at bytes `at` of both;
+    /// panics past either end.
+    pub(crate) fn copy_from(
+        &mut self,
+        from: &Buffer,
+        at: [usize; 2],
+        pitches: [usize; 2],
+        bytes: usize,
+        rows: usize,
+    ) -> Result<()> {
+        if rows == 0 || bytes == 0 {
+            return Ok(());
+        }
+        let end = |side: usize| at[side] + (rows - 1) * pitches[side] + bytes;
+        assert!(end(0) <= from.bytes && end(1) <= self.bytes, "a copy past the end");
+        let source = (from.address + at[0] as u64, pitches[0]);
+        let target = (self.address + at[1] as u64, pitches[1]);
+        // SAFETY: within both buffers, of which this one is borrowed mutably.
+        unsafe { self.gpu.executor().copy(source, target, bytes, rows) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.bytes > 0 && !self.foreign {
+            // SAFETY: allocated with this size by `new`, and used by nobody after this.
+            unsafe { self.gpu.executor().free(self.address, self.bytes) }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The kernels on the host, one fiber a CUDA thread.
+
+use std::{
+    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use fathom_emulator::{Counters, Machine, Options, Swizzle, TensorMap, find};
+
+use super::{Executor, Gpu, Launch, Tiled};
+use crate::{Device, Error, Result};
+
+include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+
+/// A device that runs the kernels' own sources on the host: for tests without a GPU. Clones are the same device.
+#[derive(Debug, Clone)]
+pub struct Emulated(Arc<Emulation>);
+
+#[derive(Debug)]
+struct Emulation {
+    machine: Machine,
+    options: Options,
+    hopper: bool,
+    counters: Mutex<Counters>,
+}
+
+impl Emulated {
+    /// A card of sm_90a: products run on the kernels with wgmma.
+    pub fn sm_90a(options: Options) -> Self {
+        Self::new(options, true)
+    }
+
+    /// A card of sm_80.
+    pub fn sm_80(options: Options) -> Self {
+        Self::new(options, false)
+    }
+
+    fn new(options: Options, hopper: bool) -> Self {
+        Self(Arc::new(Emulation { machine: Machine::new(), options, hopper, counters: Mutex::default() }))
+    }
+
+    /// It as a device: each call makes one with memory of its own.
+    pub fn device(&self) -> Device {
+        Device::Gpu(Gpu::new("emulated".into(), self.0.clone()))
+    }
+
+    /// What all launches so far did.
+    pub fn counters(&self) -> Counters {
+        self.0.counters.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Alignment of all memory; kernels rely on 16, copies through tensor maps on 128.
+const ALIGNMENT: usize = 256;
+
+fn layout(bytes: usize) -> Result<Layout> {
+    let what = || Error::Device { device: "emulated".into(), what: format!("no memory of {bytes} bytes") };
+    Layout::from_size_align(bytes, ALIGNMENT).map_err(|_| what())
+}
+
+impl Executor for Emulation {
+    fn allocate(&self, bytes: usize) -> Result<u64> {
+        let layout = layout(bytes)?;
+        // SAFETY: `bytes` is not 0.
+        let memory = unsafe { alloc(layout) };
+        if memory.is_null() {
+            handle_alloc_error(layout);
+        }
+        // What is read before it is written is NaN.
+        // SAFETY: just allocated.
+        unsafe { memory.write_bytes(0xFF, bytes) };
+        Ok(memory.expose_provenance() as u64)
+    }
+
+    unsafe fn free(&self, address: u64, bytes: usize) {
+        if let Ok(layout) = layout(bytes) {
+            // SAFETY: the caller's promise.
+            unsafe { dealloc(pointer(address), layout) }
+        }
+    }
+
+    unsafe fn upload(&self, to: u64, bytes: &[u8]) -> Result<()> {
+        // SAFETY: the caller's promise; the host's slices are not the device's memory.
+        unsafe { pointer(to).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    unsafe fn download(&self, from: u64, bytes: &mut [u8]) -> Result<()> {
+        // SAFETY: the caller's promise; the host's slices are not the device's memory.
+        unsafe { pointer(from).copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    unsafe fn copy(&self, from: (u64, usize), to: (u64, usize), bytes: usize, rows: usize) -> Result<()> {
+        for row in 0..rows {
+            let at = |(address, pitch): (u64, usize)| pointer(address + (row * pitch) as u64);
+            // SAFETY: the caller's promise.
+            unsafe { at(to).copy_from_nonoverlapping(at(from), bytes) };
+        }
+        Ok(())
+    }
+
+    unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+        let failed = |what: String| Error::Device { device: "emulated".into(), what };
+        let entry = find(ENTRIES, launch.kernel.name).map_err(|report| failed(report.to_string()))?;
+        let emulated = fathom_emulator::Launch {
+            entry,
+            params: launch.params,
+            grid: launch.grid,
+            block: [launch.block, 1, 1],
+            shared_bytes: launch.shared,
+        };
+        // SAFETY: the caller's promise.
+        let counters = unsafe { self.machine.run(&emulated, &self.options) }
+            .map_err(|report| failed(format!("{}: {report}", launch.kernel.name)))?;
+        *self.counters.lock().unwrap_or_else(PoisonError::into_inner) += counters;
+        Ok(())
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn tensor_map(&self, tiled: &Tiled) -> Result<[u64; 16]> {
+        let Tiled { address, rows, columns, pitch, tile_rows } = *tiled;
+        let map = TensorMap::new(address, [rows, columns], pitch, [tile_rows, 64], 2, Swizzle::Bytes128)
+            .map_err(|error| Error::Device { device: "emulated".into(), what: error.to_string() })?;
+        // SAFETY: both are 128 bytes without padding.
+        Ok(unsafe { std::mem::transmute::<TensorMap, [u64; 16]>(map) })
+    }
+
+    fn hopper(&self) -> bool {
+        self.hopper
+    }
+}
+
+fn pointer(address: u64) -> *mut u8 {
+    std::ptr::with_exposed_provenance_mut(address as usize)
+}

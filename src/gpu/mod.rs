@@ -1,0 +1,129 @@
+//! Operations on GPUs: what is launched, on a card or on its emulation.
+//!
+//! One file an operation turns checked shapes into the parameters of `kernels/params.h`; an [`Executor`] runs them.
+
+mod buffer;
+mod executor;
+pub(crate) mod params;
+mod session;
+
+#[cfg(feature = "emulator")]
+mod emulated;
+
+pub(crate) mod adapter;
+pub(crate) mod arg_max;
+pub(crate) mod attention;
+pub(crate) mod embedding;
+pub(crate) mod gather;
+pub(crate) mod layer_norm;
+pub(crate) mod linear;
+pub(crate) mod perturb;
+pub(crate) mod qkv;
+pub(crate) mod rms_norm;
+pub(crate) mod rope;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+pub(crate) use buffer::Buffer;
+#[cfg(feature = "emulator")]
+pub use emulated::Emulated;
+pub(crate) use executor::{Executor, Kernel, Launch, Tiled};
+pub(crate) use session::{Session, Table};
+
+use crate::{DType, Result};
+
+/// A GPU, or its emulation: memory and launches in one order. Clones are the same GPU.
+#[derive(Clone)]
+pub struct Gpu(Arc<Shared>);
+
+struct Shared {
+    name: String,
+    executor: Arc<dyn Executor>,
+    tables: Mutex<session::Tables>,
+    launches: AtomicU64,
+}
+
+impl Gpu {
+    pub(crate) fn new(name: String, executor: Arc<dyn Executor>) -> Self {
+        Self(Arc::new(Shared { name, executor, tables: Mutex::default(), launches: AtomicU64::new(0) }))
+    }
+
+    /// How messages call it: `cuda:0`, `emulated`.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Kernels launched so far: what a test counts.
+    pub fn launches(&self) -> u64 {
+        self.0.launches.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything that was submitted has run.
+    ///
+    /// # Errors
+    /// What went wrong on the device since the last wait.
+    pub fn synchronize(&self) -> Result<()> {
+        self.executor().synchronize()
+    }
+
+    pub(crate) fn executor(&self) -> &dyn Executor {
+        &*self.0.executor
+    }
+
+    /// Opens the launch of an operation; others wait until it is dropped.
+    pub(crate) fn session(&self) -> Session<'_> {
+        Session::new(self)
+    }
+
+    fn count(&self) {
+        self.0.launches.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl PartialEq for Gpu {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Gpu {}
+
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gpu").field(&self.0.name).finish()
+    }
+}
+
+/// Elements from one row of `width` to the next: rows begin at multiples of 16 bytes, whatever their type.
+pub(crate) fn pitch(width: usize) -> usize {
+    width.next_multiple_of(8)
+}
+
+/// A data type as parameters name it.
+pub(crate) fn dtype(dtype: DType) -> u32 {
+    match dtype {
+        DType::F32 => params::DTYPE_F32,
+        DType::Bf16 => params::DTYPE_BF16,
+    }
+}
+
+/// Rows of `width` elements at their pitch, filled up with zeros, in `dtype`.
+pub(crate) fn padded(dtype: DType, width: usize, data: &[f32]) -> Vec<u8> {
+    let pitch = pitch(width);
+    let mut bytes = vec![0; data.len() / width.max(1) * pitch * dtype.bytes()];
+    for (row, data) in bytes.chunks_mut(pitch.max(1) * dtype.bytes()).zip(data.chunks(width.max(1))) {
+        for (element, &x) in row.chunks_mut(dtype.bytes()).zip(data) {
+            match dtype {
+                DType::F32 => element.copy_from_slice(&x.to_ne_bytes()),
+                DType::Bf16 => element.copy_from_slice(&half::bf16::from_f32(x).to_ne_bytes()),
+            }
+        }
+    }
+    bytes
+}

@@ -1,0 +1,170 @@
+//! The launch of one operation: its tables on the device, then its kernels.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use bytemuck::Pod;
+
+use super::{Buffer, Gpu, Kernel, Launch, params};
+use crate::{
+    Perturb, Result,
+    random::{Coordinates, Site},
+};
+
+/// What an operation tells the device besides tensors, each at an address of its own that stays the same from pass to
+/// pass while it does not outgrow its memory, so that the launches of a step that is repeated are the same ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// Coordinates of perturbed rows, or recorded values.
+    Perturbation,
+    /// Token ids.
+    Ids,
+    /// Positions of rows.
+    Positions,
+    /// Where keys and values of rows go.
+    Places,
+    /// Spans of attention.
+    Spans,
+    /// Runs or groups of attention.
+    Groups,
+    /// Tiles or members of attention.
+    Members,
+    /// Addresses of rows.
+    Addresses,
+    /// What a reduction leaves behind for the next one.
+    Partials,
+}
+
+const TABLES: usize = Table::Partials as usize + 1;
+
+#[derive(Debug, Default)]
+pub(super) struct Tables([Option<Kept>; TABLES]);
+
+#[derive(Debug)]
+struct Kept {
+    buffer: Buffer,
+    contents: Vec<u8>,
+}
+
+/// One operation at a time: between the writing of its tables and its launches nothing else is submitted.
+pub(crate) struct Session<'g> {
+    gpu: &'g Gpu,
+    tables: MutexGuard<'g, Tables>,
+}
+
+impl<'g> Session<'g> {
+    pub(super) fn new(gpu: &'g Gpu) -> Self {
+        let tables = gpu.0.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { gpu, tables }
+    }
+
+    /// The address of `rows` on the device. What is there already is not copied again.
+    pub(crate) fn table<T: Pod>(&mut self, table: Table, rows: &[T]) -> Result<u64> {
+        let contents: &[u8] = bytemuck::cast_slice(rows);
+        let kept = self.room(table, contents.len())?;
+        if kept.contents != contents {
+            kept.buffer.write(0, contents)?;
+            kept.contents.clear();
+            kept.contents.extend_from_slice(contents);
+        }
+        Ok(kept.buffer.address())
+    }
+
+    /// The address of `bytes` bytes that kernels write.
+    pub(crate) fn memory(&mut self, table: Table, bytes: usize) -> Result<u64> {
+        Ok(self.room(table, bytes)?.buffer.address())
+    }
+
+    /// Reads back what kernels wrote to `table`.
+    pub(crate) fn read<T: Pod>(&mut self, table: Table, rows: &mut [T]) -> Result<()> {
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(rows);
+        self.room(table, bytes.len())?.buffer.read(0, bytes)
+    }
+
+    /// A table of at least `bytes` bytes; one that grows loses its contents.
+    fn room(&mut self, table: Table, bytes: usize) -> Result<&mut Kept> {
+        let kept = &mut self.tables.0[table as usize];
+        let kept = match kept.take().filter(|kept| kept.buffer.bytes() >= bytes) {
+            Some(enough) => kept.insert(enough),
+            None => {
+                let buffer = Buffer::new(self.gpu, bytes.next_power_of_two().max(4096))?;
+                kept.insert(Kept { buffer, contents: Vec::new() })
+            }
+        };
+        Ok(kept)
+    }
+
+    /// The parameters of a perturbation of rows of `width` channels.
+    pub(crate) fn perturbation(
+        &mut self,
+        perturbation: Perturb<'_>,
+        width: usize,
+    ) -> Result<params::Perturbation> {
+        let drawn = |rows: &[Coordinates]| -> Vec<params::RowCoordinates> {
+            rows.iter().map(params::RowCoordinates::from).collect()
+        };
+        let site = |site: Site| site.index();
+        Ok(match perturbation {
+            Perturb::None => params::Perturbation::default(),
+            Perturb::Dropout { keep, site: at, rows } => params::Perturbation {
+                rows: self.table(Table::Perturbation, &drawn(rows))?,
+                threshold: keep.threshold,
+                factor: keep.scale,
+                kind: params::PERTURB_DROPOUT,
+                site: site(at),
+                pitch: 0,
+            },
+            Perturb::Noise { std, site: at, rows } => params::Perturbation {
+                rows: self.table(Table::Perturbation, &drawn(rows))?,
+                threshold: 0,
+                factor: std,
+                kind: params::PERTURB_NOISE,
+                site: site(at),
+                pitch: 0,
+            },
+            Perturb::Scale(values) => self.recorded(params::PERTURB_SCALE, values, width)?,
+            Perturb::Add(values) => self.recorded(params::PERTURB_ADD, values, width)?,
+        })
+    }
+
+    fn recorded(&mut self, kind: u32, values: &[f32], width: usize) -> Result<params::Perturbation> {
+        let pitch = super::pitch(width);
+        let mut rows = vec![0.0; values.len() / width * pitch];
+        for (row, values) in rows.chunks_mut(pitch).zip(values.chunks(width)) {
+            row[..width].copy_from_slice(values);
+        }
+        let rows = self.table(Table::Perturbation, &rows)?;
+        Ok(params::Perturbation { rows, kind, pitch: pitch as u32, ..Default::default() })
+    }
+
+    /// Launches `kernel` on parameters of its struct.
+    ///
+    /// # Safety
+    /// As [`super::Executor::launch`].
+    pub(crate) unsafe fn launch<P: Pod>(
+        &mut self,
+        kernel: Kernel,
+        params: &P,
+        grid: [usize; 3],
+        block: u32,
+        shared: usize,
+    ) -> Result<()> {
+        let grid = grid.map(|blocks| blocks as u32);
+        let launch =
+            Launch { kernel, params: bytemuck::bytes_of(params), grid, block, shared: shared as u32 };
+        self.gpu.count();
+        // SAFETY: the caller's promise.
+        unsafe { self.gpu.executor().launch(&launch) }
+    }
+}
+
+impl From<&Coordinates> for params::RowCoordinates {
+    fn from(at: &Coordinates) -> Self {
+        Self {
+            key: at.draw.key,
+            trajectory: at.draw.trajectory,
+            position: at.position,
+            iteration: at.iteration,
+            padding: 0,
+        }
+    }
+}
