@@ -181,12 +181,14 @@ typedef struct {
     uint32_t padding;
 } NormParams;
 
-// out[i] = scale * table[ids[i]] + positions_table[positions[i]], f32; without the second where its data is 0.
+// out[i] = scale * table[ids[i]] + position_table[positions[i]], f32; without the second where its data is 0. A latent
+// takes the first's place where its address is not 0.
 typedef struct {
     Rows table;
     Rows position_table;
     Rows out;
     uint64_t ids;        // u32 [rows]
+    uint64_t latents;    // u64 [rows]: addresses of f32 [width], or 0; 0: none
     uint64_t positions;  // u32 [rows]
     uint32_t rows;
     uint32_t width;
@@ -202,6 +204,16 @@ typedef struct {
     uint32_t rows;
     uint32_t width;
 } GatherParams;
+
+// x *= factor, or x += y: f32 [rows][width].
+typedef struct {
+    Rows x;
+    Rows y;
+    uint32_t rows;
+    uint32_t width;
+    float factor;
+    uint32_t padding;
+} ElementwiseParams;
 
 // out = x: f32 to bf16.
 typedef struct {
