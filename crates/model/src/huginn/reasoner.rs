@@ -231,7 +231,8 @@ impl Reasoner for Huginn {
                 })?;
             }
         }
-        if copies < draws.len() {
+        if !apart {
+            // One trajectory forks as many do: where a prompt ends and a thought begins decides how a GPU sums.
             sequences = sequences.remove(0).fork(draws.len());
         }
         self.open(sequences, last, draws, states_key, perturbation)

@@ -36,7 +36,8 @@ impl LatentChain {
                 false => Disturbance::None,
             },
         )?;
-        if copies < draws.len() {
+        if !perturbs_prompt(perturbation) {
+            // One trajectory forks as many do: where a prompt ends and a thought begins decides how a GPU sums.
             sequences = sequences.remove(0).fork(draws.len());
             states.repeat(draws.len())?;
         }
