@@ -26,6 +26,7 @@ mod perturb;
 mod qkv;
 mod rms_norm;
 mod rope;
+mod sandwich;
 mod select;
 
 use fathom::{DType, Device};
@@ -52,6 +53,7 @@ fn main() {
         arg_max::bench(suite);
         adapter::bench(suite);
         attention::bench(suite);
+        sandwich::bench(suite);
         layer_norm::bench(suite);
         rms_norm::bench(suite);
         rope::bench(suite);

@@ -4,10 +4,7 @@ use std::{cell::LazyCell, hint::black_box};
 
 use fathom::{
     kv::{Run, Sequence},
-    ops::{
-        qkv::{Input, Projection, Rotation, qkv},
-        rope::{angles, frequency},
-    },
+    ops::qkv::{Input, Projection, Rotation, qkv},
 };
 
 use crate::{
@@ -50,10 +47,7 @@ fn cases(place: &Place, group: &mut Group<'_>, network: &Network) {
             let (plain, normed) = (place.operand(m, width), place.tensor(m, width));
             let (norm, mut aside) = (place.tensor(1, width), place.empty_operand());
             let bias = (form != Form::Llama).then(|| place.tensor(1, columns));
-            let mut turns = place.empty();
-            let frequencies: Vec<f32> =
-                (0..heads.dim / 2).map(|pair| frequency(10_000.0, 2 * pair, heads.dim)).collect();
-            angles(&vec![POSITION; m], &frequencies, &mut turns).expect("memory of the device");
+            let turns = place.turns(m, POSITION, heads.dim);
             let mut sequences: Vec<Sequence> = (0..m).map(|_| place.sequence(cached, 1)).collect();
             sequences.iter_mut().for_each(|sequence| _ = sequence.admit(1));
             let mut out = place.empty_operand();
