@@ -215,6 +215,14 @@ typedef struct {
     uint32_t padding;
 } ElementwiseParams;
 
+// out = x: f32 to bf16.
+typedef struct {
+    Rows x;
+    Rows out;
+    uint32_t rows;
+    uint32_t width;
+} RoundParams;
+
 // x = perturb(x), f32 [rows][width].
 typedef struct {
     Rows x;

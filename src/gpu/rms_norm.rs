@@ -1,12 +1,9 @@
 //! Launches of `kernels/rms_norm.cu`.
 
-use super::{Gpu, Kernel, params::NormParams};
+use super::{Gpu, Kernel, params::NormParams, row_threads};
 use crate::{DType, Result, Tensor};
 
 const RMS_NORM: Kernel = Kernel { file: "rms_norm", name: "rms_norm" };
-
-/// Threads of a block at most, four channels each at a time.
-const THREADS: usize = 512;
 
 /// Words of the two sums over a block (`FOLD_SLOTS` of row.h).
 const FOLDS: usize = 2 * 32;
@@ -54,7 +51,7 @@ pub(super) fn launch(gpu: &Gpu, kernel: Kernel, params: NormParams) -> Result<()
         return Ok(());
     }
     let width = params.width as usize;
-    let threads = width.div_ceil(4).next_multiple_of(32).min(THREADS) as u32;
+    let threads = row_threads(width);
     let shared = 4 * (width.next_multiple_of(4) + FOLDS);
     // SAFETY: rows and vectors of the extents that shapes were checked for.
     unsafe { gpu.session().launch(kernel, &params, [params.rows as usize, 1, 1], threads, shared) }

@@ -10,6 +10,8 @@ pub mod perturb;
 pub mod qkv;
 pub mod rms_norm;
 pub mod rope;
+pub mod sandwich;
+pub mod scale;
 
 use crate::{Device, Result, error::check};
 
