@@ -21,10 +21,6 @@ template <class Tile, class Epilogue> DEVICE void product(const LinearHopperPara
     });
 }
 
-using Tile16 = WgmmaTile<1, 16, 8>;
-using Tile64 = WgmmaTile<1, 64, 6>;
-using Tile128 = WgmmaTile<2, 128, 4>;
-
 KERNEL(linear_hopper_16, LinearHopperParams, Tile16::THREADS, 1) { product<Tile16, Store>(p); }
 KERNEL(linear_hopper_64, LinearHopperParams, Tile64::THREADS, 1) { product<Tile64, Store>(p); }
 KERNEL(linear_hopper_128, LinearHopperParams, Tile128::THREADS, 1) { product<Tile128, Store>(p); }

@@ -250,6 +250,13 @@ typedef struct {
     uint32_t column;
 } ArgMaxPartial;
 
+// What arg_max_hopper.cu takes; as LinearHopperParams.
+typedef struct __attribute__((aligned(64))) {
+    uint64_t x_map[16];
+    uint64_t weight_map[16];
+    ArgMaxParams arg_max;
+} ArgMaxHopperParams;
+
 // Of each row, f32 to out [rows][4]: |x - y|, |x|, |y| and x y, all in Euclidean norms (spec huginn 3.2).
 typedef struct {
     Rows x;
