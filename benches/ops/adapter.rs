@@ -20,7 +20,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                 group.case(format!("{WIDTH}→{WIDTH}, M = {m}"), work, || {
                     let (mut state, injected) = (tensor(m, WIDTH), tensor(m, WIDTH));
                     let mut weights = Rotation::new(dtype, WIDTH, WIDTH);
-                    let mut out = Tensor::empty(Device::Cpu);
+                    let mut out = Tensor::empty(&Device::Cpu);
                     move || {
                         let state = black_box(&mut state);
                         adapter(state, weights.next(), &injected, Perturb::None, &mut out)

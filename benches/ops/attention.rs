@@ -30,7 +30,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                 let prefix = format!("N = {rows}, prompt {PROMPT}");
                 let positions = PROMPT + rows * SUFFIX;
                 case(group, format!("{prefix} shared, suffix {SUFFIX}"), dtype, positions, &queries, || {
-                    let mut root = Sequence::new(Layout { width: WIDTH, dtype });
+                    let mut root = Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 });
                     grow(&mut root, LAYERS, PROMPT);
                     let mut sequences = root.fork(rows);
                     sequences.iter_mut().for_each(|sequence| grow(sequence, LAYERS, SUFFIX));
@@ -39,7 +39,8 @@ pub(crate) fn bench(suite: &mut Suite) {
                 let positions = rows * (PROMPT + SUFFIX);
                 case(group, format!("{prefix} private, suffix {SUFFIX}"), dtype, positions, &queries, || {
                     let private = |_| {
-                        let mut sequence = Sequence::new(Layout { width: WIDTH, dtype });
+                        let mut sequence =
+                            Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 });
                         grow(&mut sequence, LAYERS, PROMPT + SUFFIX);
                         sequence
                     };
@@ -49,7 +50,7 @@ pub(crate) fn bench(suite: &mut Suite) {
             let every = |at| Query { sequence: 0, visible: at + 1 };
             let queries: Vec<Query> = (0..PROMPT).map(every).collect();
             case(group, format!("a prompt of {PROMPT}, causal"), dtype, PROMPT, &queries, || {
-                let mut sequence = Sequence::new(Layout { width: WIDTH, dtype });
+                let mut sequence = Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 });
                 grow(&mut sequence, LAYERS, PROMPT);
                 vec![sequence]
             });
@@ -73,7 +74,7 @@ fn case(
     group.case(name, work, || {
         let sequences = sequences();
         let qkv = tensor(queries.len(), HEADS.fused_width());
-        let mut out = Tensor::empty(Device::Cpu);
+        let mut out = Tensor::empty(&Device::Cpu);
         let mut layer = 0;
         move || {
             layer = (layer + 1) % LAYERS;

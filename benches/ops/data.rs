@@ -13,7 +13,7 @@ const STREAMED: usize = 128 << 20;
 pub(crate) const DTYPES: [DType; 2] = [DType::F32, DType::Bf16];
 
 pub(crate) fn tensor(rows: usize, width: usize) -> Tensor {
-    Tensor::new(Device::Cpu, rows, width, vector(rows * width)).expect("as many elements as the shape has")
+    Tensor::new(&Device::Cpu, rows, width, vector(rows * width)).expect("as many elements as the shape has")
 }
 
 /// Mean 0 and variance 1.
@@ -24,7 +24,7 @@ pub(crate) fn vector(count: usize) -> Vec<f32> {
 /// As GPT-2 is initialised: variance 0.02².
 pub(crate) fn weight(dtype: DType, k: usize, n: usize) -> Weight {
     let elements = vector(k * n);
-    Weight::from_fn(Device::Cpu, dtype, k, n, |row, column| 0.02 * elements[row * n + column])
+    Weight::from_fn(&Device::Cpu, dtype, k, n, |row, column| 0.02 * elements[row * n + column])
 }
 
 /// Copies of one weight, taken in turn.

@@ -27,7 +27,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                 let mut inputs = Inputs::new(2);
                 let mut one = || inputs.below(vocabulary) as u32;
                 let sets: Vec<Vec<u32>> = (0..SETS).map(|_| (0..ROWS).map(|_| one()).collect()).collect();
-                let mut out = Tensor::empty(Device::Cpu);
+                let mut out = Tensor::empty(&Device::Cpu);
                 let mut at = 0;
                 move || {
                     at = (at + 1) % SETS;

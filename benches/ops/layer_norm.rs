@@ -17,7 +17,7 @@ pub(crate) fn bench(suite: &mut Suite) {
             let work = Work { dtype: DType::F32, flop: 0, bytes: 4 * 2 * rows * WIDTH };
             group.case(format!("[{rows}, {WIDTH}]"), work, || {
                 let (x, weight, bias) = (tensor(rows, WIDTH), vector(WIDTH), vector(WIDTH));
-                let mut out = Tensor::empty(Device::Cpu);
+                let mut out = Tensor::empty(&Device::Cpu);
                 move || layer_norm(black_box(&x), &weight, &bias, 1e-5, &mut out).expect("shapes fit")
             });
         }

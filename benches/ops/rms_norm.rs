@@ -15,7 +15,7 @@ pub(crate) fn bench(suite: &mut Suite) {
             let work = Work { dtype: DType::F32, flop: 0, bytes: 4 * 2 * rows * width };
             group.case(format!("[{rows}, {width}]"), work, || {
                 let (x, weight) = (tensor(rows, width), vector(width));
-                let mut out = Tensor::empty(Device::Cpu);
+                let mut out = Tensor::empty(&Device::Cpu);
                 move || rms_norm(black_box(&x), &weight, 1e-5, &mut out).expect("shapes fit")
             });
         }

@@ -21,7 +21,7 @@ pub(crate) fn bench(suite: &mut Suite) {
             group.case(format!("[{ROWS}, {heads} · {dim}], {layout:?}"), work, || {
                 let frequencies: Vec<f32> =
                     (0..dim / 2).map(|pair| frequency(10_000.0, 2 * pair, dim)).collect();
-                let mut turns = Tensor::empty(Device::Cpu);
+                let mut turns = Tensor::empty(&Device::Cpu);
                 angles(&(0..ROWS).collect::<Vec<_>>(), &frequencies, &mut turns);
                 let mut x = tensor(ROWS, heads * dim);
                 move || rope(black_box(&mut x), heads, &turns, layout).expect("shapes fit")

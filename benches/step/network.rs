@@ -29,7 +29,7 @@ pub(crate) fn random(count: usize, scale: f32) -> Vec<f32> {
 /// As GPT-2 is initialised.
 pub(crate) fn weight(dtype: DType, k: usize, n: usize) -> Weight {
     let elements = random(k * n, 0.02);
-    Weight::from_fn(Device::Cpu, dtype, k, n, |row, column| elements[row * n + column])
+    Weight::from_fn(&Device::Cpu, dtype, k, n, |row, column| elements[row * n + column])
 }
 
 struct Affine {
@@ -68,14 +68,14 @@ pub(crate) struct Step {
 
 impl Step {
     pub(crate) fn new(dtype: DType, rows: usize, prompt: usize, shared: bool) -> Result<Self> {
-        let layout = Layout { width: WIDTH, dtype };
+        let layout = Layout { width: WIDTH, dtype, slots: 1 };
         let sequences = if shared {
-            let mut root = Sequence::new(layout);
+            let mut root = Sequence::new(&Device::Cpu, layout);
             grow(&mut root, prompt)?;
             root.fork(rows)
         } else {
             let own = |_| {
-                let mut sequence = Sequence::new(layout);
+                let mut sequence = Sequence::new(&Device::Cpu, layout);
                 grow(&mut sequence, prompt)?;
                 Ok(sequence)
             };
@@ -91,10 +91,10 @@ impl Step {
             .take(LAYERS)
             .collect(),
             norm: (vec![1.0; WIDTH], vec![0.0; WIDTH]),
-            latents: Tensor::new(Device::Cpu, rows, WIDTH, random(rows * WIDTH, 1.0))?,
+            latents: Tensor::new(&Device::Cpu, rows, WIDTH, random(rows * WIDTH, 1.0))?,
             sequences,
             queries: (0..rows).map(|sequence| Query { sequence, visible: prompt + SUFFIX }).collect(),
-            buffers: std::array::from_fn(|_| Tensor::empty(Device::Cpu)),
+            buffers: std::array::from_fn(|_| Tensor::empty(&Device::Cpu)),
         };
         step.sequences.iter_mut().try_for_each(|sequence| grow(sequence, SUFFIX))?;
         Ok(step)

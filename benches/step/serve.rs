@@ -85,10 +85,10 @@ fn prepare(work: Work) -> fathom::Result<Run> {
             Ok(Box::new(move || step.run()))
         }
         Work::Linear { dtype, m, k, n } => {
-            let x = Tensor::new(Device::Cpu, m, k, network::random(m * k, 1.0))?;
+            let x = Tensor::new(&Device::Cpu, m, k, network::random(m * k, 1.0))?;
             let one = network::weight(dtype, k, n);
             let copies: Vec<Weight> = vec![one.clone(); STREAMED.div_ceil(one.bytes())];
-            let mut out = Tensor::empty(Device::Cpu);
+            let mut out = Tensor::empty(&Device::Cpu);
             let mut at = 0;
             Ok(Box::new(move || {
                 at = (at + 1) % copies.len();

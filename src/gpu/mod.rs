@@ -10,8 +10,18 @@ mod session;
 #[cfg(feature = "emulator")]
 mod emulated;
 
+pub(crate) mod adapter;
+pub(crate) mod arg_max;
+pub(crate) mod attention;
+pub(crate) mod embedding;
+pub(crate) mod gather;
 pub(crate) mod layer_norm;
+pub(crate) mod linear;
+pub(crate) mod perturb;
+pub(crate) mod qkv;
 pub(crate) mod rms_norm;
+pub(crate) mod rope;
+pub(crate) mod scale;
 
 use std::{
     fmt,

@@ -17,7 +17,7 @@ use crate::fixture;
 
 fn with(test: impl Fn(&Huginn)) {
     for name in ["huginn-tiny", "huginn-hd96"] {
-        let model = Model::load(&Folder::open(fixture(name)).unwrap(), Device::Cpu, DType::F32).unwrap();
+        let model = Model::load(&Folder::open(fixture(name)).unwrap(), &Device::Cpu, DType::F32).unwrap();
         let Network::Huginn(huginn) = &model.network else { panic!("{name} is recurrent") };
         test(huginn);
     }
@@ -42,8 +42,8 @@ fn initial_states_are_like_init() {
 
 /// Head states of a sequence that is fed in pieces.
 fn pieces(huginn: &Huginn, tokens: &[u32], cuts: &[usize], policy: CachePolicy, steps: usize) -> Vec<f32> {
-    let mut sequence = Sequence::new(huginn.layout());
-    let mut scratch = Scratch::new(huginn.head().device());
+    let mut sequence = huginn.sequence();
+    let mut scratch = huginn.scratch();
     let mut out = Vec::new();
     let mut first = 0;
     for &end in cuts.iter().chain([&tokens.len()]) {

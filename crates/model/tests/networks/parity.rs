@@ -12,7 +12,7 @@ use safetensors::{SafeTensors, serialize, tensor::TensorView};
 use crate::fixture;
 
 fn lines(path: &Path) -> Vec<Line> {
-    run(&Folder::open(path).unwrap(), Device::Cpu).unwrap()
+    run(&Folder::open(path).unwrap(), &Device::Cpu).unwrap()
 }
 
 /// Every recorded output agrees; what is skipped is an input or belongs to training.
