@@ -62,6 +62,15 @@ typedef struct {
     Perturbation perturbation;
 } LinearParams;
 
+// What linear_hopper.cu takes: `linear`, and the tensor maps of its operands in tiles of 64 channels, 64 or 128 columns of
+// W and as many rows of x as the kernel's name says.
+typedef struct __attribute__((aligned(64))) {
+    uint64_t x_map[16];
+    uint64_t weight_map[16];
+    LinearParams linear;
+    uint64_t padding;
+} LinearHopperParams;
+
 // out = W s' + injected with s' = perturb(s): state f32 [rows][k], weight [n][k], injected f32 [rows][n].
 typedef struct {
     Rows state;
@@ -260,6 +269,13 @@ typedef struct {
     float value;
     uint32_t column;
 } ArgMaxPartial;
+
+// What arg_max_hopper.cu takes; as LinearHopperParams.
+typedef struct __attribute__((aligned(64))) {
+    uint64_t x_map[16];
+    uint64_t weight_map[16];
+    ArgMaxParams arg_max;
+} ArgMaxHopperParams;
 
 // Of each row, f32 to out [rows][4]: |x - y|, |x|, |y| and x y, all in Euclidean norms (spec huginn 3.2).
 typedef struct {

@@ -118,6 +118,38 @@ const _: () = {
     ["Offset of field: LinearParams::perturbation"]
         [::core::mem::offset_of!(LinearParams, perturbation) - 88usize];
 };
+#[doc = " What linear_hopper.cu takes: `linear`, and the tensor maps of its operands in tiles of 64 channels, 64 or 128 columns of\n W and as many rows of x as the kernel's name says."]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Debug, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct LinearHopperParams {
+    pub x_map: [u64; 16usize],
+    pub weight_map: [u64; 16usize],
+    pub linear: LinearParams,
+    pub padding: u64,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of LinearHopperParams"][::core::mem::size_of::<LinearHopperParams>() - 384usize];
+    ["Alignment of LinearHopperParams"][::core::mem::align_of::<LinearHopperParams>() - 64usize];
+    ["Offset of field: LinearHopperParams::x_map"]
+        [::core::mem::offset_of!(LinearHopperParams, x_map) - 0usize];
+    ["Offset of field: LinearHopperParams::weight_map"]
+        [::core::mem::offset_of!(LinearHopperParams, weight_map) - 128usize];
+    ["Offset of field: LinearHopperParams::linear"]
+        [::core::mem::offset_of!(LinearHopperParams, linear) - 256usize];
+    ["Offset of field: LinearHopperParams::padding"]
+        [::core::mem::offset_of!(LinearHopperParams, padding) - 376usize];
+};
+impl Default for LinearHopperParams {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[doc = " out = W s' + injected with s' = perturb(s): state f32 [rows][k], weight [n][k], injected f32 [rows][n]."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
@@ -574,6 +606,35 @@ const _: () = {
     ["Offset of field: ArgMaxPartial::value"][::core::mem::offset_of!(ArgMaxPartial, value) - 0usize];
     ["Offset of field: ArgMaxPartial::column"][::core::mem::offset_of!(ArgMaxPartial, column) - 4usize];
 };
+#[doc = " What arg_max_hopper.cu takes; as LinearHopperParams."]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Debug, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ArgMaxHopperParams {
+    pub x_map: [u64; 16usize],
+    pub weight_map: [u64; 16usize],
+    pub arg_max: ArgMaxParams,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ArgMaxHopperParams"][::core::mem::size_of::<ArgMaxHopperParams>() - 320usize];
+    ["Alignment of ArgMaxHopperParams"][::core::mem::align_of::<ArgMaxHopperParams>() - 64usize];
+    ["Offset of field: ArgMaxHopperParams::x_map"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, x_map) - 0usize];
+    ["Offset of field: ArgMaxHopperParams::weight_map"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, weight_map) - 128usize];
+    ["Offset of field: ArgMaxHopperParams::arg_max"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, arg_max) - 256usize];
+};
+impl Default for ArgMaxHopperParams {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[doc = " Of each row, f32 to out [rows][4]: |x - y|, |x|, |y| and x y, all in Euclidean norms (spec huginn 3.2)."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
