@@ -6,6 +6,7 @@ use fathom::{Perturb, ops::adapter::adapter, random::Site};
 
 use crate::{
     harness::{
+        data::Rotation,
         network::HUGINN,
         suite::{DTYPES, Suite, Work},
     },
@@ -25,6 +26,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                     let work = Work { dtype, flop: 2 * m * width * width, bytes };
                     let with = if noise { ", noise" } else { "" };
                     group.case(format!("{width}→{width}, M = {m}{with}"), work, || {
+                        let weights: &Rotation = weights;
                         let (mut state, injected) = (place.tensor(m, width), place.tensor(m, width));
                         let (rows, mut out) = (coordinates(m), place.empty());
                         move || {

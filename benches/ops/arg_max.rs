@@ -7,6 +7,7 @@ use fathom::ops::arg_max::arg_max;
 use crate::{
     NETWORKS,
     harness::{
+        data::Rotation,
         network::Network,
         suite::{DTYPES, Suite, Work},
     },
@@ -24,6 +25,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                     let bytes = k * n * dtype.bytes() + m * (k * operand_type(place).bytes() + 4);
                     let work = Work { dtype, flop: 2 * m * k * n, bytes };
                     group.case(format!("{name} head {k}→{n}, M = {m}"), work, || {
+                        let heads: &Rotation = heads;
                         let x = place.operand(m, k);
                         let mut out = Vec::new();
                         move || arg_max(black_box(&x), heads.next(), &mut out).expect("shapes fit")

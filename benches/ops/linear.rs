@@ -10,7 +10,7 @@ use fathom::{
 use crate::{
     NETWORKS,
     harness::{
-        data::Place,
+        data::{Place, Rotation},
         network::{Form, Network},
         suite::{DTYPES, Group, Suite, Work},
     },
@@ -82,6 +82,7 @@ fn cases(place: &Place, group: &mut Group<'_>, network: &str, product: &Product)
     for m in rows {
         let work = product.work(m, place);
         group.case(format!("{network} {name} {k}→{n}, M = {m}"), work, || {
+            let weights: &Rotation = weights;
             let (x, bias) = (place.operand(m, k), bias.then(|| place.tensor(1, n)));
             let mut out = match epilogue {
                 Epilogue::Residual(_) => place.tensor(m, n),

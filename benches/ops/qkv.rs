@@ -10,7 +10,7 @@ use fathom::{
 use crate::{
     NETWORKS,
     harness::{
-        data::Place,
+        data::{Place, Rotation},
         network::{Form, Network},
         suite::{DTYPES, Group, Suite, Work},
     },
@@ -44,6 +44,7 @@ fn cases(place: &Place, group: &mut Group<'_>, network: &Network) {
         let bytes = width * columns * place.dtype.bytes() + m * row;
         let work = Work { dtype: place.dtype, flop: 2 * m * width * columns, bytes };
         group.case(format!("{name} {width}→{columns}, M = {m}"), work, || {
+            let weights: &Rotation = weights;
             let (plain, normed) = (place.operand(m, width), place.tensor(m, width));
             let (norm, mut aside) = (place.tensor(1, width), place.empty_operand());
             let bias = (form != Form::Llama).then(|| place.tensor(1, columns));

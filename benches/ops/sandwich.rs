@@ -7,7 +7,7 @@ use fathom::{
     ops::{
         qkv::Rotation,
         rope::Layout,
-        sandwich::{Scratch, Stack, sandwich},
+        sandwich::{Block, Scratch, Stack, sandwich},
     },
 };
 
@@ -37,6 +37,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                 };
                 let name = format!("N = {rows}, prompt {prompt} shared, suffix {suffix}");
                 group.case(name, work, || {
+                    let blocks: &[Block] = &**blocks;
                     let mut sequences = trajectories(place, cached, 1, rows, LENGTHS, true);
                     let turns = place.turns(rows, prompt + suffix - 1, heads.dim);
                     let mut x = place.tensor(rows, width);
@@ -44,7 +45,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                     move || {
                         let mut runs: Vec<Run<'_>> =
                             sequences.iter_mut().map(|sequence| Run::revisit(sequence, 1)).collect();
-                        let stack = Stack { blocks: &blocks[..], heads, eps: 1e-6 };
+                        let stack = Stack { blocks, heads, eps: 1e-6 };
                         let rotation = Rotation { angles: &turns, layout: Layout::Interleaved };
                         let x = black_box(&mut x);
                         sandwich(stack, x, Some(rotation), &mut runs, |_| &[0], &mut scratch)
