@@ -75,9 +75,9 @@ impl Place {
     }
 
     /// Weights of one shape, [`Place::streamed`] bytes of them at least.
-    pub(crate) fn rotation(&self, k: usize, n: usize) -> Rotation {
+    pub(crate) fn copies(&self, k: usize, n: usize) -> Copies {
         let copies = self.streamed().div_ceil(k * n * self.dtype.bytes());
-        Rotation { copies: (0..copies).map(|_| self.weight(k, n)).collect(), at: Cell::new(0) }
+        Copies { copies: (0..copies).map(|_| self.weight(k, n)).collect(), at: Cell::new(0) }
     }
 
     /// Angles of `rows` rows at `position`, for heads of `dim` channels.
@@ -95,12 +95,12 @@ impl Place {
 }
 
 /// Weights that are taken in turn.
-pub(crate) struct Rotation {
+pub(crate) struct Copies {
     copies: Vec<Weight>,
     at: Cell<usize>,
 }
 
-impl Rotation {
+impl Copies {
     pub(crate) fn next(&self) -> &Weight {
         self.at.set((self.at.get() + 1) % self.copies.len());
         &self.copies[self.at.get()]

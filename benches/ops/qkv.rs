@@ -10,7 +10,7 @@ use fathom::{
 use crate::{
     NETWORKS,
     harness::{
-        data::{Place, Rotation},
+        data::{Copies, Place},
         network::{Form, Network},
         suite::{DTYPES, Group, Suite, Work},
     },
@@ -36,7 +36,7 @@ pub(crate) fn bench(suite: &mut Suite) {
 fn cases(place: &Place, group: &mut Group<'_>, network: &Network) {
     let Network { name, width, heads, form, .. } = *network;
     let (columns, cached) = (heads.fused_width(), heads.kv * heads.dim);
-    let weights = LazyCell::new(|| place.rotation(width, columns));
+    let weights = LazyCell::new(|| place.copies(width, columns));
     let weights = &weights;
     for m in ROWS {
         let row = (width + heads.query * heads.dim) * operand_type(place).bytes()
@@ -44,7 +44,7 @@ fn cases(place: &Place, group: &mut Group<'_>, network: &Network) {
         let bytes = width * columns * place.dtype.bytes() + m * row;
         let work = Work { dtype: place.dtype, flop: 2 * m * width * columns, bytes };
         group.case(format!("{name} {width}→{columns}, M = {m}"), work, || {
-            let weights: &Rotation = weights;
+            let weights: &Copies = weights;
             let (plain, normed) = (place.operand(m, width), place.tensor(m, width));
             let (norm, mut aside) = (place.tensor(1, width), place.empty_operand());
             let bias = (form != Form::Llama).then(|| place.tensor(1, columns));

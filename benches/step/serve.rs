@@ -91,7 +91,7 @@ fn prepare(work: Work) -> fathom::Result<Run> {
         }
         Work::Linear { dtype, m, k, n } => {
             let place = Place { device: Device::Cpu, dtype };
-            let (x, weights, mut out) = (place.operand(m, k), place.rotation(k, n), place.empty());
+            let (x, weights, mut out) = (place.operand(m, k), place.copies(k, n), place.empty());
             Ok(Box::new(move || linear(black_box(&x), weights.next(), None, Epilogue::None, &mut out)))
         }
     }
