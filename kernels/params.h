@@ -214,15 +214,14 @@ typedef struct {
     uint32_t width;
 } GatherParams;
 
-// x *= factor, or x += y: f32 [rows][width].
+// x *= factor: f32 [rows][width].
 typedef struct {
     Rows x;
-    Rows y;
     uint32_t rows;
     uint32_t width;
     float factor;
     uint32_t padding;
-} ElementwiseParams;
+} ScaleParams;
 
 // out = x: f32 to bf16.
 typedef struct {
@@ -281,7 +280,7 @@ typedef struct __attribute__((aligned(64))) {
 typedef struct {
     Rows x;
     Rows y;
-    uint64_t out;
+    Rows out;
     uint32_t rows;
     uint32_t width;
 } DistanceParams;
@@ -292,7 +291,7 @@ typedef struct {
 typedef struct {
     Rows logits;
     Rows before;
-    uint64_t out;
+    Rows out;
     uint32_t rows;
     uint32_t width;
     float min_p;

@@ -1,5 +1,5 @@
 // The Rust side of kernels/params.h, made by bindgen: scripts/params writes this file anew.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::undocumented_unsafe_blocks)]
 
 pub const DTYPE_F32: u32 = 0;
 pub const DTYPE_BF16: u32 = 1;
@@ -118,6 +118,38 @@ const _: () = {
     ["Offset of field: LinearParams::perturbation"]
         [::core::mem::offset_of!(LinearParams, perturbation) - 88usize];
 };
+#[doc = " What linear_hopper.cu takes: `linear`, and the tensor maps of its operands in tiles of 64 channels, 64 or 128 columns of\n W and as many rows of x as the kernel's name says."]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Debug, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct LinearHopperParams {
+    pub x_map: [u64; 16usize],
+    pub weight_map: [u64; 16usize],
+    pub linear: LinearParams,
+    pub padding: u64,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of LinearHopperParams"][::core::mem::size_of::<LinearHopperParams>() - 384usize];
+    ["Alignment of LinearHopperParams"][::core::mem::align_of::<LinearHopperParams>() - 64usize];
+    ["Offset of field: LinearHopperParams::x_map"]
+        [::core::mem::offset_of!(LinearHopperParams, x_map) - 0usize];
+    ["Offset of field: LinearHopperParams::weight_map"]
+        [::core::mem::offset_of!(LinearHopperParams, weight_map) - 128usize];
+    ["Offset of field: LinearHopperParams::linear"]
+        [::core::mem::offset_of!(LinearHopperParams, linear) - 256usize];
+    ["Offset of field: LinearHopperParams::padding"]
+        [::core::mem::offset_of!(LinearHopperParams, padding) - 376usize];
+};
+impl Default for LinearHopperParams {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[doc = " out = W s' + injected with s' = perturb(s): state f32 [rows][k], weight [n][k], injected f32 [rows][n]."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
@@ -444,12 +476,11 @@ const _: () = {
     ["Offset of field: GatherParams::rows"][::core::mem::offset_of!(GatherParams, rows) - 32usize];
     ["Offset of field: GatherParams::width"][::core::mem::offset_of!(GatherParams, width) - 36usize];
 };
-#[doc = " x *= factor, or x += y: f32 [rows][width]."]
+#[doc = " x *= factor: f32 [rows][width]."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
-pub struct ElementwiseParams {
+pub struct ScaleParams {
     pub x: Rows,
-    pub y: Rows,
     pub rows: u32,
     pub width: u32,
     pub factor: f32,
@@ -457,17 +488,13 @@ pub struct ElementwiseParams {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of ElementwiseParams"][::core::mem::size_of::<ElementwiseParams>() - 48usize];
-    ["Alignment of ElementwiseParams"][::core::mem::align_of::<ElementwiseParams>() - 8usize];
-    ["Offset of field: ElementwiseParams::x"][::core::mem::offset_of!(ElementwiseParams, x) - 0usize];
-    ["Offset of field: ElementwiseParams::y"][::core::mem::offset_of!(ElementwiseParams, y) - 16usize];
-    ["Offset of field: ElementwiseParams::rows"][::core::mem::offset_of!(ElementwiseParams, rows) - 32usize];
-    ["Offset of field: ElementwiseParams::width"]
-        [::core::mem::offset_of!(ElementwiseParams, width) - 36usize];
-    ["Offset of field: ElementwiseParams::factor"]
-        [::core::mem::offset_of!(ElementwiseParams, factor) - 40usize];
-    ["Offset of field: ElementwiseParams::padding"]
-        [::core::mem::offset_of!(ElementwiseParams, padding) - 44usize];
+    ["Size of ScaleParams"][::core::mem::size_of::<ScaleParams>() - 32usize];
+    ["Alignment of ScaleParams"][::core::mem::align_of::<ScaleParams>() - 8usize];
+    ["Offset of field: ScaleParams::x"][::core::mem::offset_of!(ScaleParams, x) - 0usize];
+    ["Offset of field: ScaleParams::rows"][::core::mem::offset_of!(ScaleParams, rows) - 16usize];
+    ["Offset of field: ScaleParams::width"][::core::mem::offset_of!(ScaleParams, width) - 20usize];
+    ["Offset of field: ScaleParams::factor"][::core::mem::offset_of!(ScaleParams, factor) - 24usize];
+    ["Offset of field: ScaleParams::padding"][::core::mem::offset_of!(ScaleParams, padding) - 28usize];
 };
 #[doc = " out = x: f32 to bf16."]
 #[repr(C)]
@@ -574,25 +601,54 @@ const _: () = {
     ["Offset of field: ArgMaxPartial::value"][::core::mem::offset_of!(ArgMaxPartial, value) - 0usize];
     ["Offset of field: ArgMaxPartial::column"][::core::mem::offset_of!(ArgMaxPartial, column) - 4usize];
 };
+#[doc = " What arg_max_hopper.cu takes; as LinearHopperParams."]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Debug, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ArgMaxHopperParams {
+    pub x_map: [u64; 16usize],
+    pub weight_map: [u64; 16usize],
+    pub arg_max: ArgMaxParams,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ArgMaxHopperParams"][::core::mem::size_of::<ArgMaxHopperParams>() - 320usize];
+    ["Alignment of ArgMaxHopperParams"][::core::mem::align_of::<ArgMaxHopperParams>() - 64usize];
+    ["Offset of field: ArgMaxHopperParams::x_map"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, x_map) - 0usize];
+    ["Offset of field: ArgMaxHopperParams::weight_map"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, weight_map) - 128usize];
+    ["Offset of field: ArgMaxHopperParams::arg_max"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, arg_max) - 256usize];
+};
+impl Default for ArgMaxHopperParams {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[doc = " Of each row, f32 to out [rows][4]: |x - y|, |x|, |y| and x y, all in Euclidean norms (spec huginn 3.2)."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
 pub struct DistanceParams {
     pub x: Rows,
     pub y: Rows,
-    pub out: u64,
+    pub out: Rows,
     pub rows: u32,
     pub width: u32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of DistanceParams"][::core::mem::size_of::<DistanceParams>() - 48usize];
+    ["Size of DistanceParams"][::core::mem::size_of::<DistanceParams>() - 56usize];
     ["Alignment of DistanceParams"][::core::mem::align_of::<DistanceParams>() - 8usize];
     ["Offset of field: DistanceParams::x"][::core::mem::offset_of!(DistanceParams, x) - 0usize];
     ["Offset of field: DistanceParams::y"][::core::mem::offset_of!(DistanceParams, y) - 16usize];
     ["Offset of field: DistanceParams::out"][::core::mem::offset_of!(DistanceParams, out) - 32usize];
-    ["Offset of field: DistanceParams::rows"][::core::mem::offset_of!(DistanceParams, rows) - 40usize];
-    ["Offset of field: DistanceParams::width"][::core::mem::offset_of!(DistanceParams, width) - 44usize];
+    ["Offset of field: DistanceParams::rows"][::core::mem::offset_of!(DistanceParams, rows) - 48usize];
+    ["Offset of field: DistanceParams::width"][::core::mem::offset_of!(DistanceParams, width) - 52usize];
 };
 #[doc = " Of the softmax p of each row of logits and the softmax q of `before` (uniform where its data is 0): entropy\n -sum p ln(p + 1e-10) and KL(q | p), f32 to out [rows][2]. For the KL, probabilities below min_p of the row's largest count\n as 1/width and both distributions are renormalised (spec huginn 3.2)."]
 #[repr(C)]
@@ -600,7 +656,7 @@ const _: () = {
 pub struct EntropyParams {
     pub logits: Rows,
     pub before: Rows,
-    pub out: u64,
+    pub out: Rows,
     pub rows: u32,
     pub width: u32,
     pub min_p: f32,
@@ -608,15 +664,15 @@ pub struct EntropyParams {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of EntropyParams"][::core::mem::size_of::<EntropyParams>() - 56usize];
+    ["Size of EntropyParams"][::core::mem::size_of::<EntropyParams>() - 64usize];
     ["Alignment of EntropyParams"][::core::mem::align_of::<EntropyParams>() - 8usize];
     ["Offset of field: EntropyParams::logits"][::core::mem::offset_of!(EntropyParams, logits) - 0usize];
     ["Offset of field: EntropyParams::before"][::core::mem::offset_of!(EntropyParams, before) - 16usize];
     ["Offset of field: EntropyParams::out"][::core::mem::offset_of!(EntropyParams, out) - 32usize];
-    ["Offset of field: EntropyParams::rows"][::core::mem::offset_of!(EntropyParams, rows) - 40usize];
-    ["Offset of field: EntropyParams::width"][::core::mem::offset_of!(EntropyParams, width) - 44usize];
-    ["Offset of field: EntropyParams::min_p"][::core::mem::offset_of!(EntropyParams, min_p) - 48usize];
-    ["Offset of field: EntropyParams::padding"][::core::mem::offset_of!(EntropyParams, padding) - 52usize];
+    ["Offset of field: EntropyParams::rows"][::core::mem::offset_of!(EntropyParams, rows) - 48usize];
+    ["Offset of field: EntropyParams::width"][::core::mem::offset_of!(EntropyParams, width) - 52usize];
+    ["Offset of field: EntropyParams::min_p"][::core::mem::offset_of!(EntropyParams, min_p) - 56usize];
+    ["Offset of field: EntropyParams::padding"][::core::mem::offset_of!(EntropyParams, padding) - 60usize];
 };
 #[doc = " out[i][j] = x_i x_j / (|x_i| |x_j|), 0 where a row is zero: f32 [rows][rows]."]
 #[repr(C)]
