@@ -205,11 +205,10 @@ typedef struct {
     uint32_t padding;
 } EmbeddingParams;
 
-// out[to[i]] = *from[i] for `rows` rows of f32, each at an address of its own.
+// out[i] = *from[i] for `rows` rows of f32, each at an address of its own.
 typedef struct {
     Rows out;
     uint64_t from;  // u64 [rows]
-    uint64_t to;    // u32 [rows]; 0: in order
     uint32_t rows;
     uint32_t width;
 } GatherParams;

@@ -1,6 +1,6 @@
 //! Launch of `kernels/embedding.cu`.
 
-use super::{Gpu, Kernel, Table, launch_rows, padded, params::EmbeddingParams, pitch};
+use super::{Gpu, Kernel, Table, launch_rows, params::EmbeddingParams};
 use crate::{
     DType, Result, Tensor, Weight,
     ops::embedding::{Input, Positions},
@@ -17,39 +17,33 @@ pub(crate) fn embedding(
     out: &mut Tensor,
 ) -> Result<()> {
     let (rows, width) = (inputs.len(), table.k());
-    let token = |input: &Input<'_>| if let Input::Token(id) = *input { id } else { 0 };
-    let latents: Vec<&[f32]> = inputs
-        .iter()
-        .filter_map(|input| if let Input::Latent(latent) = *input { Some(latent) } else { None })
-        .collect();
-    let ids: Vec<u32> = inputs.iter().map(token).collect();
+    let (mut ids, mut latents) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+    for input in inputs {
+        let (id, address) = match *input {
+            Input::Token(id) => (id, 0),
+            Input::Row(from, row) => {
+                from.rows_of("embedding", DType::F32)?;
+                (0, from.row_address(row))
+            }
+        };
+        ids.push(id);
+        latents.push(address);
+    }
     let mut session = gpu.session();
     let mut params = EmbeddingParams {
         table: table.device_columns(),
         out: out.rows_of("embedding", DType::F32)?,
         ids: session.table(Table::Ids, &ids)?,
+        latents: session.table(Table::Addresses, &latents)?,
         rows: rows as u32,
         width: width as u32,
         scale,
         ..Default::default()
     };
-    if !latents.is_empty() {
-        let mut next = session.table(Table::Latents, &padded(DType::F32, width, &latents.concat()))?;
-        let address = |input: &Input<'_>| match input {
-            Input::Token(_) => 0,
-            Input::Latent(_) => {
-                let at = next;
-                next += (pitch(width) * DType::F32.bytes()) as u64;
-                at
-            }
-        };
-        let addresses: Vec<u64> = inputs.iter().map(address).collect();
-        params.latents = session.table(Table::Addresses, &addresses)?;
-    }
     if let Some(Positions { table, of_rows }) = positions {
         params.position_table = table.device_columns();
         params.positions = session.table(Table::Positions, of_rows)?;
     }
-    // SAFETY: ids and positions that the tables have, latents as wide as they are.
+    // SAFETY: ids, rows and positions that the tables and tensors have, all of one width.
     unsafe { launch_rows(&mut session, EMBEDDING, &params, rows, width, 0) }
 }

@@ -5,23 +5,16 @@ use crate::{Result, Tensor};
 
 const GATHER: Kernel = Kernel { file: "gather", name: "gather" };
 
-/// out = the chosen rows of x, of either type: they are copied as words of 32 bits.
-pub(crate) fn select(gpu: &Gpu, x: &Tensor, rows: &[usize], out: &mut Tensor) -> Result<()> {
-    let from = x.rows_of("select", out.dtype())?;
-    let bytes = x.dtype().bytes();
-    let words = (x.width() * bytes).div_ceil(size_of::<u32>());
-    let address = |&row: &usize| from.data + row as u64 * u64::from(from.pitch) * bytes as u64;
-    let addresses: Vec<u64> = rows.iter().map(address).collect();
-    let mut out = out.device_rows();
-    out.pitch = (out.pitch as usize * bytes / size_of::<u32>()) as u32;
+/// out = the chosen rows, of either type: they are copied as words of 32 bits.
+pub(crate) fn gather(gpu: &Gpu, rows: &[(&Tensor, usize)], out: &mut Tensor) -> Result<()> {
+    let bytes = out.dtype().bytes();
+    let words = (out.width() * bytes).div_ceil(size_of::<u32>());
+    let addresses: Vec<u64> = rows.iter().map(|(from, row)| from.row_address(*row)).collect();
+    let mut to = out.device_rows();
+    to.pitch = (to.pitch as usize * bytes / size_of::<u32>()) as u32;
     let mut session = gpu.session();
-    let params = GatherParams {
-        out,
-        from: session.table(Table::Addresses, &addresses)?,
-        to: 0,
-        rows: rows.len() as u32,
-        width: words as u32,
-    };
-    // SAFETY: rows that x has, to as many of the same width in other memory.
+    let from = session.table(Table::Addresses, &addresses)?;
+    let params = GatherParams { out: to, from, rows: rows.len() as u32, width: words as u32 };
+    // SAFETY: rows that the tensors have, to as many of the same width in memory of its own.
     unsafe { launch_rows(&mut session, GATHER, &params, rows.len(), words, 0) }
 }

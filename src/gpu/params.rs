@@ -454,27 +454,24 @@ const _: () = {
     ["Offset of field: EmbeddingParams::padding"]
         [::core::mem::offset_of!(EmbeddingParams, padding) - 84usize];
 };
-#[doc = " out[to[i]] = *from[i] for `rows` rows of f32, each at an address of its own."]
+#[doc = " out[i] = *from[i] for `rows` rows of f32, each at an address of its own."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
 pub struct GatherParams {
     pub out: Rows,
     #[doc = " u64 [rows]"]
     pub from: u64,
-    #[doc = " u32 [rows]; 0: in order"]
-    pub to: u64,
     pub rows: u32,
     pub width: u32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of GatherParams"][::core::mem::size_of::<GatherParams>() - 40usize];
+    ["Size of GatherParams"][::core::mem::size_of::<GatherParams>() - 32usize];
     ["Alignment of GatherParams"][::core::mem::align_of::<GatherParams>() - 8usize];
     ["Offset of field: GatherParams::out"][::core::mem::offset_of!(GatherParams, out) - 0usize];
     ["Offset of field: GatherParams::from"][::core::mem::offset_of!(GatherParams, from) - 16usize];
-    ["Offset of field: GatherParams::to"][::core::mem::offset_of!(GatherParams, to) - 24usize];
-    ["Offset of field: GatherParams::rows"][::core::mem::offset_of!(GatherParams, rows) - 32usize];
-    ["Offset of field: GatherParams::width"][::core::mem::offset_of!(GatherParams, width) - 36usize];
+    ["Offset of field: GatherParams::rows"][::core::mem::offset_of!(GatherParams, rows) - 24usize];
+    ["Offset of field: GatherParams::width"][::core::mem::offset_of!(GatherParams, width) - 28usize];
 };
 #[doc = " x *= factor: f32 [rows][width]."]
 #[repr(C)]

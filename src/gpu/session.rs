@@ -30,8 +30,6 @@ pub(crate) enum Table {
     Members,
     /// Addresses of rows.
     Addresses,
-    /// Thoughts that are fed back.
-    Latents,
     /// What a reduction leaves behind for the next one.
     Partials,
     /// Rows rounded for a product.
