@@ -42,7 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// A network, prompts with what follows them, and trajectories.
-const STEPS: [(&Network, &[[usize; 2]], &[usize]); 3] = [
+type Grid = (&'static Network, &'static [[usize; 2]], &'static [usize]);
+
+const STEPS: [Grid; 3] = [
     (&GPT2, &[[65, 12], [200, 40]], &[1, 8, 64, 256, 512]),
     (&LLAMA, &[[200, 40]], &[1, 8, 64, 256]),
     (&HUGINN, &[[100, 20], [500, 50]], &[1, 8, 64, 128, 256]),
@@ -59,9 +61,11 @@ fn steps(suite: &mut Suite) {
                 let weights =
                     LazyCell::new(|| Arc::new(Weights::new(place, network).expect("memory of the device")));
                 for (&lengths, &rows) in lengths.iter().flat_map(|l| rows.iter().map(move |r| (l, r))) {
-                    // A recurrence ends with a state.
-                    let kinds = KINDS.iter().filter(|(.., head)| !head || network.form != Form::Huginn);
-                    for &(kind, shared, head) in kinds {
+                    for (kind, shared, head) in KINDS {
+                        // One trajectory shares with nobody, and a recurrence ends with a state.
+                        if (rows == 1 && !shared) || (head && network.form == Form::Huginn) {
+                            continue;
+                        }
                         let shape = Shape { network, rows, lengths, shared, head };
                         let [prompt, suffix] = lengths;
                         let name =
