@@ -24,7 +24,7 @@ template <class Tile> DEVICE void arg_max_tile(const ArgMaxHopperParams& p) {
     });
 }
 
-KERNEL(arg_max_hopper_16, ArgMaxHopperParams, Tile16::THREADS, 1) { arg_max_tile<Tile16>(p); }
-KERNEL(arg_max_hopper_64, ArgMaxHopperParams, Tile64::THREADS, 1) { arg_max_tile<Tile64>(p); }
+KERNEL(arg_max_hopper_16, ArgMaxHopperParams, Tile16::THREADS, 2) { arg_max_tile<Tile16>(p); }
+KERNEL(arg_max_hopper_64, ArgMaxHopperParams, Tile64::THREADS, 2) { arg_max_tile<Tile64>(p); }
 KERNEL(arg_max_hopper_128, ArgMaxHopperParams, Tile128::THREADS, 1) { arg_max_tile<Tile128>(p); }
 #endif
