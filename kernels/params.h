@@ -62,6 +62,15 @@ typedef struct {
     Perturbation perturbation;
 } LinearParams;
 
+// What linear_hopper.cu takes: `linear`, and the tensor maps of its operands in tiles of 64 channels, 64 or 128 columns of
+// W and as many rows of x as the kernel's name says.
+typedef struct __attribute__((aligned(64))) {
+    uint64_t x_map[16];
+    uint64_t weight_map[16];
+    LinearParams linear;
+    uint64_t padding;
+} LinearHopperParams;
+
 // out = W s' + injected with s' = perturb(s): state f32 [rows][k], weight [n][k], injected f32 [rows][n].
 typedef struct {
     Rows state;
@@ -181,12 +190,14 @@ typedef struct {
     uint32_t padding;
 } NormParams;
 
-// out[i] = scale * table[ids[i]] + positions_table[positions[i]], f32; without the second where its data is 0.
+// out[i] = scale * table[ids[i]] + position_table[positions[i]], f32; without the second where its data is 0. A latent
+// takes the first's place where its address is not 0.
 typedef struct {
     Rows table;
     Rows position_table;
     Rows out;
     uint64_t ids;        // u32 [rows]
+    uint64_t latents;    // u64 [rows]: addresses of f32 [width], or 0; 0: none
     uint64_t positions;  // u32 [rows]
     uint32_t rows;
     uint32_t width;
@@ -202,6 +213,24 @@ typedef struct {
     uint32_t rows;
     uint32_t width;
 } GatherParams;
+
+// x *= factor, or x += y: f32 [rows][width].
+typedef struct {
+    Rows x;
+    Rows y;
+    uint32_t rows;
+    uint32_t width;
+    float factor;
+    uint32_t padding;
+} ElementwiseParams;
+
+// out = x: f32 to bf16.
+typedef struct {
+    Rows x;
+    Rows out;
+    uint32_t rows;
+    uint32_t width;
+} RoundParams;
 
 // x = perturb(x), f32 [rows][width].
 typedef struct {
@@ -240,6 +269,13 @@ typedef struct {
     float value;
     uint32_t column;
 } ArgMaxPartial;
+
+// What arg_max_hopper.cu takes; as LinearHopperParams.
+typedef struct __attribute__((aligned(64))) {
+    uint64_t x_map[16];
+    uint64_t weight_map[16];
+    ArgMaxParams arg_max;
+} ArgMaxHopperParams;
 
 // Of each row, f32 to out [rows][4]: |x - y|, |x|, |y| and x y, all in Euclidean norms (spec huginn 3.2).
 typedef struct {

@@ -8,6 +8,7 @@
 //! lack a slot, because its token stopped iterating earlier; reading names the slots to try in turn.
 
 mod block;
+mod run;
 mod span;
 
 use std::{ops::Range, sync::Arc};
@@ -23,6 +24,7 @@ use crate::{
 
 use block::Block;
 
+pub use run::Run;
 use span::View;
 pub use span::{Rows, Span, Spans};
 
@@ -151,7 +153,7 @@ impl Segment {
         self.slots[slot].get_or_insert_with(|| Slot::new(on_host, self.layout.dtype))
     }
 
-    fn span(&self, index: usize, slot: &Slot, positions: Range<usize>, shared: bool) -> Span<'_> {
+    fn span<'a>(&'a self, index: usize, slot: &'a Slot, positions: Range<usize>, shared: bool) -> Span<'a> {
         let (keys, values) = match (&slot.stores, &self.block) {
             (Some([keys, values]), _) => (keys.view(), values.view()),
             (None, Some(block)) => {
@@ -260,7 +262,12 @@ impl Sequence {
             if self.own.device != Device::Cpu {
                 self.reserve(slot, first + offset, 1)?;
                 if let Some(block) = &mut self.own.block {
-                    block.write(slot, at, self.own.layout, [key, value].map(|row| padded(dtype, width, row)))?;
+                    block.write(
+                        slot,
+                        at,
+                        self.own.layout,
+                        [key, value].map(|row| padded(dtype, width, row)),
+                    )?;
                 }
                 continue;
             }
@@ -283,31 +290,31 @@ impl Sequence {
         Ok(position - start)
     }
 
-    /// Where kernels write the keys and values of `count` positions from `first` on, on a GPU; from here on they have
-    /// the slot.
+    /// Takes memory for `count` positions from `first` on, whose keys and values kernels are about to write on a GPU: from
+    /// here on they have the slot.
     ///
     /// # Errors
     /// A position that was not admitted or belongs to a shared segment; no memory on the device.
-    pub(crate) fn reserve(
-        &mut self,
-        slot: usize,
-        first: usize,
-        count: usize,
-    ) -> Result<impl Iterator<Item = KvPlace>> {
-        if count > 0 {
-            self.admitted(first)?;
-            self.admitted(first + count - 1)?;
-        }
+    pub(crate) fn reserve(&mut self, slot: usize, first: usize, count: usize) -> Result<()> {
+        let positions = match count {
+            0 => return Ok(()),
+            _ => self.admitted(first)?..self.admitted(first + count - 1)? + 1,
+        };
         let own = &mut self.own;
         if let Device::Gpu(gpu) = &own.device {
             let old = own.block.take();
             own.block = Some(Block::with_room(old, gpu, own.layout, slot + 1, own.len)?);
         }
-        let positions = first - own.start..first + count - own.start;
         let kept = own.slot(slot);
-        positions.clone().for_each(|at| kept.mark(at));
+        positions.for_each(|at| kept.mark(at));
+        Ok(())
+    }
+
+    /// Where kernels write the keys and values of positions that were reserved.
+    pub(crate) fn places(&self, positions: Range<usize>) -> impl Iterator<Item = KvPlace> {
         let own = &self.own;
-        Ok(positions.filter_map(|at| own.block.as_ref().map(|block| block.place(at, own.layout))))
+        positions
+            .filter_map(move |position| Some(own.block.as_ref()?.place(position - own.start, own.layout)))
     }
 
     /// What a query reads: for each position the first of `slots` that it has, neighbours with the same slot joined,

@@ -236,7 +236,7 @@ impl Tensor {
             }
             Memory::Device { .. } => {
                 let rows: Vec<usize> = (0..times).flat_map(|_| 0..self.rows).collect();
-                let mut repeated = Self { rows: 0, width: 0, ..self.unwritten() };
+                let mut repeated = self.unwritten();
                 self.select(&rows, &mut repeated)?;
                 *self = repeated;
             }
@@ -266,6 +266,43 @@ impl Tensor {
         }
     }
 
+    /// Copies the rows of `other` to its own from row `first` on; panics past the end, as slices do.
+    ///
+    /// # Errors
+    /// Another width, device or data type; no memory on the device.
+    pub fn put(&mut self, first: usize, other: &Self) -> Result<()> {
+        let alike = (&self.device, self.width, self.dtype()) == (&other.device, other.width, other.dtype());
+        check("put", alike, || {
+            format!("rows of {} on {} into {} on {}", other.width, other.device, self.width, self.device)
+        })?;
+        let pitch = gpu::pitch(self.width) * self.dtype().bytes();
+        match (self.device.clone(), &other.memory) {
+            (Device::Gpu(gpu), Memory::Device { buffer: Some(from), .. }) => {
+                self.device_rows_mut(&gpu)?;
+                if let Memory::Device { buffer, .. } = &mut self.memory
+                    && let Some(buffer) = buffer.as_mut().and_then(Arc::get_mut)
+                {
+                    buffer.copy_from(from, [0, first * pitch], [pitch; 2], other.rows * pitch, 1)?;
+                }
+            }
+            (Device::Cpu, _) => {
+                let place = first * self.width..(first + other.rows) * self.width;
+                self.data_mut()[place].copy_from_slice(other.data());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// All rows, each a vector of its own on the host.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_vec`].
+    pub fn to_rows(&self) -> Result<Vec<Vec<f32>>> {
+        let elements = self.to_vec()?;
+        Ok(elements.chunks(self.width.max(1)).map(<[f32]>::to_vec).collect())
+    }
+
     /// The elements, for which `to_vec` may wait.
     ///
     /// # Errors
@@ -282,11 +319,24 @@ impl Tensor {
 
     /// A tensor like this one, without memory.
     fn unwritten(&self) -> Self {
-        let dtype = match &self.memory {
+        Self::operand(&self.device, self.dtype())
+    }
+
+    /// How its elements are stored: f32, or on a GPU what products read.
+    pub(crate) fn dtype(&self) -> DType {
+        match &self.memory {
             Memory::Host(_) => DType::F32,
             Memory::Device { dtype, .. } => *dtype,
-        };
-        Self::operand(&self.device, dtype)
+        }
+    }
+
+    /// Its rows as kernels read them that want `dtype`; of a tensor on a GPU.
+    ///
+    /// # Errors
+    /// Rows of another type.
+    pub(crate) fn rows_of(&self, operation: &'static str, dtype: DType) -> Result<params::Rows> {
+        check(operation, self.dtype() == dtype, || format!("rows of {} for {dtype}", self.dtype()))?;
+        Ok(self.device_rows())
     }
 
     /// Its rows as kernels read them; of a tensor on a GPU.

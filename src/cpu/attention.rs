@@ -247,7 +247,7 @@ widest! {
 #[cfg(test)]
 mod testing {
     use crate::{
-        DType,
+        DType, Device,
         kv::{Layout, Sequence},
     };
 
@@ -258,7 +258,7 @@ mod testing {
 
     /// `count` positions in slot 0, keys and values the same.
     pub(super) fn sequence(count: usize, width: usize) -> Sequence {
-        let mut sequence = Sequence::new(Layout { width, dtype: DType::F32 });
+        let mut sequence = Sequence::new(&Device::Cpu, Layout { width, dtype: DType::F32, slots: 1 });
         let rows: Vec<f32> = (0..count * width).map(|i| value(i + 77)).collect();
         let first = sequence.admit(count);
         sequence.write(0, first, rows.chunks(width).map(|row| (row, row))).unwrap();

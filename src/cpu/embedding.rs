@@ -1,23 +1,62 @@
-//! Rows of an embedding that is stored as the head `[h, vocabulary]`.
+//! Rows of an embedding that is stored as the head `[h, vocabulary]`, and latents among them.
+
+use std::cell::RefCell;
 
 use rayon::prelude::*;
 
-use crate::Weight;
+use crate::{
+    Weight,
+    ops::embedding::{Input, Positions},
+};
 
-/// out[i] = scale · column ids[i] of the head.
-pub(crate) fn embedding(head: &Weight, ids: &[u32], scale: f32, out: &mut [f32]) {
-    let Some((&id, others)) = ids.split_first() else { return };
-    let (first, out) = out.split_at_mut(head.k());
-    gather(head, id, scale, first);
-    // Rows that step together stand at one position.
-    out.par_chunks_mut(head.k()).zip(others).with_min_len(4).for_each(|(row, &other)| match other == id {
-        true => row.copy_from_slice(first),
-        false => gather(head, other, scale, row),
+thread_local! {
+    // Memory alone: the columns that most rows want, gathered once.
+    static COLUMNS: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
+/// out[i] = scale · column id of the head, or the latent, plus the position's column.
+pub(crate) fn embedding(
+    head: &Weight,
+    inputs: &[Input<'_>],
+    scale: f32,
+    positions: Option<Positions<'_>>,
+    out: &mut [f32],
+) {
+    // Rows that step together stand at one position, and are often fed the same token.
+    let token = inputs.iter().find_map(|input| if let Input::Token(id) = input { Some(*id) } else { None });
+    let position = positions.and_then(|positions| positions.of_rows.first().copied());
+    COLUMNS.with_borrow_mut(|[of_token, of_position]| {
+        if let Some(id) = token {
+            gather(head, id, of_token);
+        }
+        if let (Some(Positions { table, .. }), Some(position)) = (positions, position) {
+            gather(table, position, of_position);
+        }
+        let (of_token, of_position) = (&*of_token, &*of_position);
+        out.par_chunks_mut(head.k()).with_min_len(4).enumerate().for_each(|(row, x)| {
+            match inputs[row] {
+                Input::Token(id) if Some(id) == token => {
+                    x.iter_mut().zip(of_token).for_each(|(x, e)| *x = scale * e);
+                }
+                Input::Token(id) => {
+                    x.iter_mut().enumerate().for_each(|(k, x)| *x = scale * head.get(k, id as usize));
+                }
+                Input::Latent(latent) => x.copy_from_slice(latent),
+            }
+            match positions.map(|Positions { table, of_rows }| (table, of_rows[row])) {
+                Some((_, at)) if Some(at) == position => {
+                    x.iter_mut().zip(of_position).for_each(|(x, e)| *x += e);
+                }
+                Some((table, at)) => {
+                    x.iter_mut().enumerate().for_each(|(k, x)| *x += table.get(k, at as usize));
+                }
+                None => {}
+            }
+        });
     });
 }
 
-fn gather(head: &Weight, id: u32, scale: f32, row: &mut [f32]) {
-    for (channel, x) in row.iter_mut().enumerate() {
-        *x = scale * head.get(channel, id as usize);
-    }
+fn gather(table: &Weight, column: u32, out: &mut Vec<f32>) {
+    out.clear();
+    out.extend((0..table.k()).map(|channel| table.get(channel, column as usize)));
 }

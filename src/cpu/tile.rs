@@ -154,9 +154,10 @@ mod tests {
         for dtype in [DType::F32, DType::Bf16] {
             for k in [1, 7, 130, STEPS] {
                 let steps = crate::weight::steps(dtype, k);
-                let weight = crate::Weight::from_fn(crate::Device::Cpu, dtype, k, PANEL, |row, column| {
+                let weight = crate::Weight::from_fn(&crate::Device::Cpu, dtype, k, PANEL, |row, column| {
                     1.37 * value(row * PANEL + column + 5)
-                });
+                })
+                .unwrap();
                 for rows in 1..=ROWS {
                     let x: Vec<f32> = (0..rows * k).map(value).collect();
                     let run = |level| {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use fathom_emulator::{Counters, Entry, Machine, Options, Swizzle, TensorMap, find};
+use fathom_emulator::{Counters, Machine, Options, Swizzle, TensorMap, find};
 
 use super::{Executor, Gpu, Launch, Tiled};
 use crate::{Device, Error, Result};

@@ -10,8 +10,18 @@ mod session;
 #[cfg(feature = "emulator")]
 mod emulated;
 
+pub(crate) mod adapter;
+pub(crate) mod arg_max;
+pub(crate) mod attention;
+pub(crate) mod embedding;
+pub(crate) mod gather;
 pub(crate) mod layer_norm;
+pub(crate) mod linear;
+pub(crate) mod perturb;
+pub(crate) mod qkv;
 pub(crate) mod rms_norm;
+pub(crate) mod rope;
+pub(crate) mod scale;
 
 use std::{
     fmt,
@@ -94,6 +104,11 @@ impl fmt::Debug for Gpu {
 /// Elements from one row of `width` to the next: rows begin at multiples of 16 bytes, whatever their type.
 pub(crate) fn pitch(width: usize) -> usize {
     width.next_multiple_of(8)
+}
+
+/// Threads of a block that works on a row of `width` channels, four each at a time: by the width alone.
+fn row_threads(width: usize) -> u32 {
+    width.div_ceil(4).next_multiple_of(32).min(512) as u32
 }
 
 /// A data type as parameters name it.

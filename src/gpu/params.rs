@@ -118,6 +118,38 @@ const _: () = {
     ["Offset of field: LinearParams::perturbation"]
         [::core::mem::offset_of!(LinearParams, perturbation) - 88usize];
 };
+#[doc = " What linear_hopper.cu takes: `linear`, and the tensor maps of its operands in tiles of 64 channels, 64 or 128 columns of\n W and as many rows of x as the kernel's name says."]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Debug, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct LinearHopperParams {
+    pub x_map: [u64; 16usize],
+    pub weight_map: [u64; 16usize],
+    pub linear: LinearParams,
+    pub padding: u64,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of LinearHopperParams"][::core::mem::size_of::<LinearHopperParams>() - 384usize];
+    ["Alignment of LinearHopperParams"][::core::mem::align_of::<LinearHopperParams>() - 64usize];
+    ["Offset of field: LinearHopperParams::x_map"]
+        [::core::mem::offset_of!(LinearHopperParams, x_map) - 0usize];
+    ["Offset of field: LinearHopperParams::weight_map"]
+        [::core::mem::offset_of!(LinearHopperParams, weight_map) - 128usize];
+    ["Offset of field: LinearHopperParams::linear"]
+        [::core::mem::offset_of!(LinearHopperParams, linear) - 256usize];
+    ["Offset of field: LinearHopperParams::padding"]
+        [::core::mem::offset_of!(LinearHopperParams, padding) - 376usize];
+};
+impl Default for LinearHopperParams {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[doc = " out = W s' + injected with s' = perturb(s): state f32 [rows][k], weight [n][k], injected f32 [rows][n]."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
@@ -385,7 +417,7 @@ const _: () = {
     ["Offset of field: NormParams::eps"][::core::mem::offset_of!(NormParams, eps) - 80usize];
     ["Offset of field: NormParams::padding"][::core::mem::offset_of!(NormParams, padding) - 84usize];
 };
-#[doc = " out[i] = scale * table[ids[i]] + positions_table[positions[i]], f32; without the second where its data is 0."]
+#[doc = " out[i] = scale * table[ids[i]] + position_table[positions[i]], f32; without the second where its data is 0. A latent\n takes the first's place where its address is not 0."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
 pub struct EmbeddingParams {
@@ -394,6 +426,8 @@ pub struct EmbeddingParams {
     pub out: Rows,
     #[doc = " u32 [rows]"]
     pub ids: u64,
+    #[doc = " u64 [rows]: addresses of f32 [width], or 0; 0: none"]
+    pub latents: u64,
     #[doc = " u32 [rows]"]
     pub positions: u64,
     pub rows: u32,
@@ -403,20 +437,22 @@ pub struct EmbeddingParams {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of EmbeddingParams"][::core::mem::size_of::<EmbeddingParams>() - 80usize];
+    ["Size of EmbeddingParams"][::core::mem::size_of::<EmbeddingParams>() - 88usize];
     ["Alignment of EmbeddingParams"][::core::mem::align_of::<EmbeddingParams>() - 8usize];
     ["Offset of field: EmbeddingParams::table"][::core::mem::offset_of!(EmbeddingParams, table) - 0usize];
     ["Offset of field: EmbeddingParams::position_table"]
         [::core::mem::offset_of!(EmbeddingParams, position_table) - 16usize];
     ["Offset of field: EmbeddingParams::out"][::core::mem::offset_of!(EmbeddingParams, out) - 32usize];
     ["Offset of field: EmbeddingParams::ids"][::core::mem::offset_of!(EmbeddingParams, ids) - 48usize];
+    ["Offset of field: EmbeddingParams::latents"]
+        [::core::mem::offset_of!(EmbeddingParams, latents) - 56usize];
     ["Offset of field: EmbeddingParams::positions"]
-        [::core::mem::offset_of!(EmbeddingParams, positions) - 56usize];
-    ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 64usize];
-    ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 68usize];
-    ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 72usize];
+        [::core::mem::offset_of!(EmbeddingParams, positions) - 64usize];
+    ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 72usize];
+    ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 76usize];
+    ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 80usize];
     ["Offset of field: EmbeddingParams::padding"]
-        [::core::mem::offset_of!(EmbeddingParams, padding) - 76usize];
+        [::core::mem::offset_of!(EmbeddingParams, padding) - 84usize];
 };
 #[doc = " out[to[i]] = *from[i] for `rows` rows of f32, each at an address of its own."]
 #[repr(C)]
@@ -439,6 +475,49 @@ const _: () = {
     ["Offset of field: GatherParams::to"][::core::mem::offset_of!(GatherParams, to) - 24usize];
     ["Offset of field: GatherParams::rows"][::core::mem::offset_of!(GatherParams, rows) - 32usize];
     ["Offset of field: GatherParams::width"][::core::mem::offset_of!(GatherParams, width) - 36usize];
+};
+#[doc = " x *= factor, or x += y: f32 [rows][width]."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ElementwiseParams {
+    pub x: Rows,
+    pub y: Rows,
+    pub rows: u32,
+    pub width: u32,
+    pub factor: f32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ElementwiseParams"][::core::mem::size_of::<ElementwiseParams>() - 48usize];
+    ["Alignment of ElementwiseParams"][::core::mem::align_of::<ElementwiseParams>() - 8usize];
+    ["Offset of field: ElementwiseParams::x"][::core::mem::offset_of!(ElementwiseParams, x) - 0usize];
+    ["Offset of field: ElementwiseParams::y"][::core::mem::offset_of!(ElementwiseParams, y) - 16usize];
+    ["Offset of field: ElementwiseParams::rows"][::core::mem::offset_of!(ElementwiseParams, rows) - 32usize];
+    ["Offset of field: ElementwiseParams::width"]
+        [::core::mem::offset_of!(ElementwiseParams, width) - 36usize];
+    ["Offset of field: ElementwiseParams::factor"]
+        [::core::mem::offset_of!(ElementwiseParams, factor) - 40usize];
+    ["Offset of field: ElementwiseParams::padding"]
+        [::core::mem::offset_of!(ElementwiseParams, padding) - 44usize];
+};
+#[doc = " out = x: f32 to bf16."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct RoundParams {
+    pub x: Rows,
+    pub out: Rows,
+    pub rows: u32,
+    pub width: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of RoundParams"][::core::mem::size_of::<RoundParams>() - 40usize];
+    ["Alignment of RoundParams"][::core::mem::align_of::<RoundParams>() - 8usize];
+    ["Offset of field: RoundParams::x"][::core::mem::offset_of!(RoundParams, x) - 0usize];
+    ["Offset of field: RoundParams::out"][::core::mem::offset_of!(RoundParams, out) - 16usize];
+    ["Offset of field: RoundParams::rows"][::core::mem::offset_of!(RoundParams, rows) - 32usize];
+    ["Offset of field: RoundParams::width"][::core::mem::offset_of!(RoundParams, width) - 36usize];
 };
 #[doc = " x = perturb(x), f32 [rows][width]."]
 #[repr(C)]
@@ -527,6 +606,35 @@ const _: () = {
     ["Offset of field: ArgMaxPartial::value"][::core::mem::offset_of!(ArgMaxPartial, value) - 0usize];
     ["Offset of field: ArgMaxPartial::column"][::core::mem::offset_of!(ArgMaxPartial, column) - 4usize];
 };
+#[doc = " What arg_max_hopper.cu takes; as LinearHopperParams."]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Debug, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ArgMaxHopperParams {
+    pub x_map: [u64; 16usize],
+    pub weight_map: [u64; 16usize],
+    pub arg_max: ArgMaxParams,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ArgMaxHopperParams"][::core::mem::size_of::<ArgMaxHopperParams>() - 320usize];
+    ["Alignment of ArgMaxHopperParams"][::core::mem::align_of::<ArgMaxHopperParams>() - 64usize];
+    ["Offset of field: ArgMaxHopperParams::x_map"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, x_map) - 0usize];
+    ["Offset of field: ArgMaxHopperParams::weight_map"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, weight_map) - 128usize];
+    ["Offset of field: ArgMaxHopperParams::arg_max"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, arg_max) - 256usize];
+};
+impl Default for ArgMaxHopperParams {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[doc = " Of each row, f32 to out [rows][4]: |x - y|, |x|, |y| and x y, all in Euclidean norms (spec huginn 3.2)."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]

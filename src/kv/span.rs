@@ -174,9 +174,7 @@ impl<'a> Span<'a> {
     pub(crate) fn device(&self, slot: usize, dtype: DType) -> KvSpan {
         let skipped = (self.offset * self.width * dtype.bytes()) as u64;
         let at = |view: View<'_>| match view {
-            View::Device(address, stride) => {
-                ((address + skipped).wrapping_sub(slot as u64 * stride), stride)
-            }
+            View::Device(address, stride) => ((address + skipped).wrapping_sub(slot as u64 * stride), stride),
             View::F32(_) | View::Bf16(_) => (0, 0),
         };
         let ((keys, slot_stride), (values, _)) = (at(self.keys), at(self.values));

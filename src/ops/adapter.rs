@@ -3,13 +3,13 @@
 //! W_e·e is the same at every iteration, so it is computed once a token ([`crate::ops::linear`]) and added in
 //! the epilogue of W_s·s.
 
-use super::{linear, linear::Epilogue, perturb};
-use crate::{Perturb, Result, Tensor, Weight, error::check};
+use super::{linear, linear::Epilogue, perturb, together};
+use crate::{Device, Perturb, Result, Tensor, Weight, error::check, gpu};
 
-/// out = W_s·perturb(s) + `injected`, all `[rows, h]`; the state stays perturbed.
+/// out = W_s·perturb(s) + `injected`, all `[rows, h]`; what becomes of the state is unspecified.
 ///
 /// # Errors
-/// Widths or numbers of rows that do not fit; a perturbation of another number of rows.
+/// Widths or numbers of rows that do not fit; a perturbation of another number of rows; operands on different devices.
 pub fn adapter(
     state: &mut Tensor,
     weight: &Weight,
@@ -28,8 +28,15 @@ pub fn adapter(
             weight.n()
         )
     })?;
-    perturb::perturb(state, perturbation)?;
-    out.reshape(injected.rows(), injected.width());
-    out.data_mut().copy_from_slice(injected.data());
-    linear::linear(state, weight, None, Epilogue::Residual(Perturb::None), out)
+    perturb::fits(perturbation, state)?;
+    together("adapter", state.device(), &[weight.device(), injected.device(), out.device()])?;
+    out.reshape(injected.rows(), injected.width())?;
+    match state.device().clone() {
+        Device::Cpu => {
+            perturb::perturb(state, perturbation)?;
+            out.data_mut().copy_from_slice(injected.data());
+            linear::linear(state, weight, None, Epilogue::Residual(Perturb::None), out)
+        }
+        Device::Gpu(gpu) => gpu::adapter::adapter(&gpu, state, weight, injected, perturbation, out),
+    }
 }

@@ -1,6 +1,7 @@
 //! Causal attention over shared and private segments in one softmax.
 
-use crate::{Device, Result, Tensor, cpu, error::check, kv::Sequence};
+use super::together;
+use crate::{Device, Result, Tensor, cpu, error::check, gpu, kv::Sequence};
 
 /// Channels of a head at most.
 pub const MAX_DIM: usize = 1024;
@@ -32,25 +33,29 @@ pub struct Query {
     pub visible: usize,
 }
 
-/// out = softmax(q·kᵀ/√d)·v: `qkv` holds the queries first, `[rows, fused width]`; `out` is `[rows, query · dim]`. Of each
+/// out = softmax(q·kᵀ/√d)·v: `q` holds the queries, alone or first in fused rows; `out` is `[rows, query · dim]`. Of each
 /// position a row reads the first of `slots` that the position has.
 ///
 /// # Errors
-/// Widths that do not fit; heads that do not divide or are wider than [`MAX_DIM`]; a row that sees no position.
+/// Widths that do not fit; heads that do not divide or are wider than [`MAX_DIM`]; a row that sees no
+/// position; operands on different devices.
 pub fn attention<S: AsRef<Sequence> + Sync>(
-    qkv: &Tensor,
+    q: &Tensor,
     heads: Heads,
     sequences: &[S],
     slots: &[usize],
     rows: &[Query],
     out: &mut Tensor,
 ) -> Result<()> {
-    check("attention", qkv.width() == heads.fused_width() && qkv.rows() == rows.len(), || {
-        format!("[{}, {}] for {} queries of {heads:?}", qkv.rows(), qkv.width(), rows.len())
+    let width = [heads.fused_width(), heads.query * heads.dim].contains(&q.width());
+    check("attention", width && q.rows() == rows.len(), || {
+        format!("[{}, {}] for {} queries of {heads:?}", q.rows(), q.width(), rows.len())
     })?;
+    together("attention", q.device(), &[out.device()])?;
     let divides = heads.kv > 0 && heads.query > 0 && heads.query.is_multiple_of(heads.kv);
     check("attention", divides && (1..=MAX_DIM).contains(&heads.dim), || format!("{heads:?}"))?;
     for sequence in sequences {
+        together("attention", q.device(), &[sequence.as_ref().device()])?;
         let width = sequence.as_ref().layout().width;
         check("attention", width == heads.kv * heads.dim, || {
             format!("a cache of {width} channels for {heads:?}")
@@ -66,11 +71,12 @@ pub fn attention<S: AsRef<Sequence> + Sync>(
             format!("row {row} sees no position")
         })?;
     }
-    out.reshape(qkv.rows(), heads.query * heads.dim);
-    match qkv.device() {
+    out.reshape(q.rows(), heads.query * heads.dim)?;
+    match q.device() {
         Device::Cpu => {
-            cpu::attention::attention(qkv.data(), qkv.width(), sequences, slots, rows, heads, out.data_mut());
+            cpu::attention::attention(q.data(), q.width(), sequences, slots, rows, heads, out.data_mut());
+            Ok(())
         }
+        Device::Gpu(gpu) => gpu::attention::attention(gpu, q, heads, sequences, slots, rows, out),
     }
-    Ok(())
 }

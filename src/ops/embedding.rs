@@ -1,21 +1,70 @@
-//! Rows of the embedding table.
+//! What enters the network: rows of the embedding table, and thoughts in their places.
 
-use crate::{Device, Result, Tensor, Weight, cpu, error::check};
+use super::together;
+use crate::{Device, Result, Tensor, Weight, cpu, error::check, gpu};
 
-/// `out[i]` = `scale · E[id]` for each id; the table is stored as the head `[h, vocabulary]`, so that a tied one exists once.
+/// One row's input.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// A token's embedding.
+    Token(u32),
+    /// A continuous thought in its place `[h]`.
+    Latent(&'a [f32]),
+}
+
+/// Learned positions: a table `[h, context]` and the position of each row.
+#[derive(Debug, Clone, Copy)]
+pub struct Positions<'a> {
+    /// Stored as the token table is.
+    pub table: &'a Weight,
+    /// By row.
+    pub of_rows: &'a [u32],
+}
+
+/// `out[i]` = `scale · E[id]` or the latent, plus the row's position: the tables are stored as the head `[h, vocabulary]`, so
+/// that a tied one exists once.
 ///
 /// # Errors
-/// An id outside the vocabulary; a table without channels.
-pub fn embedding(table: &Weight, ids: &[u32], scale: f32, out: &mut Tensor) -> Result<()> {
+/// An id outside the vocabulary; a latent of another width; a position outside its table; a table without channels;
+/// operands on different devices.
+pub fn embedding(
+    table: &Weight,
+    inputs: &[Input<'_>],
+    scale: f32,
+    positions: Option<Positions<'_>>,
+    out: &mut Tensor,
+) -> Result<()> {
     check("embedding", table.k() > 0, || "a table without channels".into())?;
-    for &id in ids {
-        check("embedding", (id as usize) < table.n(), || {
-            format!("token {id} of a vocabulary of {}", table.n())
+    for input in inputs {
+        match *input {
+            Input::Token(id) => check("embedding", (id as usize) < table.n(), || {
+                format!("token {id} of a vocabulary of {}", table.n())
+            })?,
+            Input::Latent(latent) => check("embedding", latent.len() == table.k(), || {
+                format!("a latent of {} channels for a width of {}", latent.len(), table.k())
+            })?,
+        }
+    }
+    together("embedding", table.device(), &[out.device()])?;
+    if let Some(Positions { table: learned, of_rows }) = positions {
+        let fits = learned.k() == table.k() && of_rows.len() == inputs.len();
+        check("embedding", fits, || {
+            let of = [of_rows.len(), learned.k(), inputs.len(), table.k()];
+            format!("{} positions of {} channels for {} rows of {}", of[0], of[1], of[2], of[3])
         })?;
+        together("embedding", table.device(), &[learned.device()])?;
+        for &position in of_rows {
+            check("embedding", (position as usize) < learned.n(), || {
+                format!("position {position} of a context of {}", learned.n())
+            })?;
+        }
     }
-    out.reshape(ids.len(), table.k());
+    out.reshape(inputs.len(), table.k())?;
     match table.device() {
-        Device::Cpu => cpu::embedding::embedding(table, ids, scale, out.data_mut()),
+        Device::Cpu => {
+            cpu::embedding::embedding(table, inputs, scale, positions, out.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => gpu::embedding::embedding(gpu, table, inputs, scale, positions, out),
     }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! y = epilogue(x·W + b).
 
-use super::perturb;
-use crate::{Device, Perturb, Result, Tensor, Weight, cpu, error::check};
+use super::{perturb, together};
+use crate::{Device, Perturb, Result, Tensor, Weight, cpu, error::check, gpu};
 
 /// What becomes of the product while it is hot.
 #[derive(Debug, Clone, Copy, Default)]
@@ -19,15 +19,16 @@ pub enum Epilogue<'a> {
     Residual(Perturb<'a>),
 }
 
-/// out = epilogue(x·W + b) for x `[rows, k]`, W `[k, n]` and bias `[n]`: `[rows, n]`, or `[rows, n/2]` for SwiGLU.
+/// out = epilogue(x·W + b) for x `[rows, k]`, W `[k, n]` and bias `[1, n]`: `[rows, n]`, or `[rows, n/2]` for SwiGLU.
 /// Where W is stored in bf16, x is rounded to it; sums are f32.
 ///
 /// # Errors
-/// Widths that do not fit; an empty weight; a stream of another shape; a perturbation of another number of rows.
+/// Widths that do not fit; an empty weight; a stream of another shape; a perturbation of another number of rows; operands
+/// on different devices.
 pub fn linear(
     x: &Tensor,
     w: &Weight,
-    bias: Option<&[f32]>,
+    bias: Option<&Tensor>,
     epilogue: Epilogue<'_>,
     out: &mut Tensor,
 ) -> Result<()> {
@@ -36,14 +37,18 @@ pub fn linear(
     })?;
     check("linear", w.k() > 0 && w.n() > 0, || format!("a weight [{}, {}]", w.k(), w.n()))?;
     if let Some(bias) = bias {
-        check("linear", bias.len() == w.n(), || format!("bias of {} for {} columns", bias.len(), w.n()))?;
+        check("linear", bias.rows() == 1 && bias.width() == w.n(), || {
+            format!("bias of {} for {} columns", bias.width(), w.n())
+        })?;
+        together("linear", x.device(), &[bias.device()])?;
     }
+    together("linear", x.device(), &[w.device(), out.device()])?;
     match epilogue {
         Epilogue::SwiGlu => {
             check("linear", bias.is_none() && w.n().is_multiple_of(2), || {
                 "SwiGLU wants an even width and no bias".into()
             })?;
-            out.reshape(x.rows(), w.n() / 2);
+            out.reshape(x.rows(), w.n() / 2)?;
         }
         Epilogue::Residual(perturbation) => {
             let fits = (out.rows(), out.width()) == (x.rows(), w.n());
@@ -52,10 +57,13 @@ pub fn linear(
             })?;
             perturb::fits(perturbation, out)?;
         }
-        _ => out.reshape(x.rows(), w.n()),
+        _ => out.reshape(x.rows(), w.n())?,
     }
     match x.device() {
-        Device::Cpu => cpu::linear::linear(x.data(), w, bias, &epilogue, out.data_mut()),
+        Device::Cpu => {
+            cpu::linear::linear(x.data(), w, bias.map(Tensor::data), &epilogue, out.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => gpu::linear::linear(gpu, x, w, bias, epilogue, out),
     }
-    Ok(())
 }

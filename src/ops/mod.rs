@@ -7,5 +7,18 @@ pub mod embedding;
 pub mod layer_norm;
 pub mod linear;
 pub mod perturb;
+pub mod qkv;
 pub mod rms_norm;
 pub mod rope;
+pub mod sandwich;
+pub mod scale;
+
+use crate::{Device, Result, error::check};
+
+/// Checks that all operands are where the first is.
+fn together(operation: &'static str, device: &Device, others: &[&Device]) -> Result<()> {
+    let stray = others.iter().find(|&&other| other != device);
+    check(operation, stray.is_none(), || {
+        format!("operands on {device} and {}", stray.map_or_else(String::new, ToString::to_string))
+    })
+}

@@ -1,17 +1,53 @@
 //! RMSNorm.
 
-use crate::{Device, Result, Tensor, cpu, error::check};
+use super::together;
+use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
-/// out = x/√(mean(x²) + ε)·w over the channels of each row.
+/// out = x/√(mean(x²) + ε)·w over the channels of each row; the weight is `[1, width]`.
 ///
 /// # Errors
-/// Widths that do not fit.
-pub fn rms_norm(x: &Tensor, weight: &[f32], eps: f32, out: &mut Tensor) -> Result<()> {
-    let fits = x.width() == weight.len() && !weight.is_empty();
-    check("rms_norm", fits, || format!("{} channels, {} weights", x.width(), weight.len()))?;
-    out.reshape(x.rows(), x.width());
+/// Widths that do not fit; operands on different devices.
+pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32, out: &mut Tensor) -> Result<()> {
+    fits(x, &[weight])?;
+    together("rms_norm", x.device(), &[weight.device(), out.device()])?;
+    out.reshape(x.rows(), x.width())?;
     match x.device() {
-        Device::Cpu => cpu::norm::rms_norm(x.data(), weight, eps, out.data_mut()),
+        Device::Cpu => {
+            cpu::norm::rms_norm(x.data(), weight.data(), eps, out.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => gpu::rms_norm::rms_norm(gpu, x, weight, eps, out),
     }
-    Ok(())
+}
+
+/// x ← norm(x) with the first weight, then out = norm(x) with the second: where one half of a sandwich block ends and the
+/// next begins (spec huginn §1.4), in one pass.
+///
+/// # Errors
+/// As [`rms_norm`].
+pub fn double_norm(x: &mut Tensor, weights: [&Tensor; 2], eps: f32, out: &mut Tensor) -> Result<()> {
+    fits(x, &weights)?;
+    together("double_norm", x.device(), &[weights[0].device(), weights[1].device(), out.device()])?;
+    out.reshape(x.rows(), x.width())?;
+    match x.device().clone() {
+        Device::Cpu => {
+            cpu::norm::rms_norm(x.data(), weights[0].data(), eps, out.data_mut());
+            std::mem::swap(x, out);
+            out.reshape(x.rows(), x.width())?;
+            cpu::norm::rms_norm(x.data(), weights[1].data(), eps, out.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => gpu::rms_norm::double_norm(&gpu, x, weights, eps, out),
+    }
+}
+
+fn fits(x: &Tensor, weights: &[&Tensor]) -> Result<()> {
+    let vectors = weights.iter().all(|weight| weight.rows() == 1 && weight.width() == x.width());
+    check("rms_norm", vectors && x.width() > 0, || {
+        format!(
+            "{} channels, weights of {:?}",
+            x.width(),
+            weights.iter().map(|w| w.width()).collect::<Vec<_>>()
+        )
+    })
 }

@@ -1,6 +1,7 @@
 //! Rotary position embedding.
 
-use crate::{Device, Result, Tensor, cpu, error::check};
+use super::together;
+use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
 /// Which two channels of a head make pair i of d/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +21,27 @@ pub fn frequency(base: f32, channel: usize, head_dim: usize) -> f32 {
 
 /// out = (cos, sin) of position·frequency, `[rows, 2 · frequencies]`, cosines first. The angle is an f32 product, as in
 /// the published implementations.
-pub fn angles(positions: &[usize], frequencies: &[f32], out: &mut Tensor) {
-    out.reshape(positions.len(), 2 * frequencies.len());
-    for (row, &position) in out.data_mut().chunks_mut(2 * frequencies.len().max(1)).zip(positions) {
+///
+/// # Errors
+/// No memory on the device.
+pub fn angles(positions: &[usize], frequencies: &[f32], out: &mut Tensor) -> Result<()> {
+    let (rows, width) = (positions.len(), 2 * frequencies.len());
+    match out.device() {
+        Device::Cpu => {
+            out.reshape(rows, width)?;
+            turn(positions, frequencies, out.data_mut());
+            Ok(())
+        }
+        Device::Gpu(_) => {
+            let mut angles = vec![0.0; rows * width];
+            turn(positions, frequencies, &mut angles);
+            out.set(rows, width, &angles)
+        }
+    }
+}
+
+fn turn(positions: &[usize], frequencies: &[f32], out: &mut [f32]) {
+    for (row, &position) in out.chunks_mut(2 * frequencies.len().max(1)).zip(positions) {
         let (cos, sin) = row.split_at_mut(frequencies.len());
         for ((cos, sin), frequency) in cos.iter_mut().zip(sin).zip(frequencies) {
             let angle = f64::from(position as f32 * frequency);
@@ -34,7 +53,7 @@ pub fn angles(positions: &[usize], frequencies: &[f32], out: &mut Tensor) {
 /// Rotates the first `heads` heads of each row of x by the row's `angles` `[rows, head_dim]`, in place.
 ///
 /// # Errors
-/// Widths that do not fit.
+/// Widths that do not fit; operands on different devices.
 pub fn rope(x: &mut Tensor, heads: usize, angles: &Tensor, layout: Layout) -> Result<()> {
     let head_dim = angles.width();
     let fits = angles.rows() == x.rows()
@@ -43,11 +62,13 @@ pub fn rope(x: &mut Tensor, heads: usize, angles: &Tensor, layout: Layout) -> Re
         && heads <= x.width() / head_dim;
     let fits = fits && x.width() > 0;
     check("rope", fits, || format!("{heads} heads of {head_dim} in rows of {}", x.width()))?;
-    match x.device() {
+    together("rope", x.device(), &[angles.device()])?;
+    match x.device().clone() {
         Device::Cpu => {
             let width = x.width();
             cpu::rope::rope(x.data_mut(), width, heads, angles.data(), head_dim, layout);
+            Ok(())
         }
+        Device::Gpu(gpu) => gpu::rope::rope(&gpu, x, heads, angles, layout),
     }
-    Ok(())
 }

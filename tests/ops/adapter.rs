@@ -1,7 +1,7 @@
 //! W_s·perturb(s) + W_e·e.
 
 use fathom::{
-    Keep, Perturb,
+    Device, Keep, Perturb,
     ops::{
         adapter::adapter,
         linear::{Epilogue, linear},
@@ -29,9 +29,12 @@ fn exact_on_integers() {
             let product: Vec<f32> = reference::linear(&state, &w, None, k, n);
             let expected: Vec<f32> = product.iter().zip(&injected).map(|(y, e)| y + e).collect();
             for dtype in DTYPES {
-                let w = weight(dtype, k, n, &w);
-                let (state, injected) = (tensor(rows, k, &state), tensor(rows, n, &injected));
-                let got = written(|out| adapter(&mut state.clone(), &w, &injected, Perturb::None, out));
+                let w = weight(&Device::Cpu, dtype, k, n, &w);
+                let (state, injected) =
+                    (tensor(&Device::Cpu, rows, k, &state), tensor(&Device::Cpu, rows, n, &injected));
+                let got = written(&Device::Cpu, |out| {
+                    adapter(&mut state.clone(), &w, &injected, Perturb::None, out)
+                });
                 assert_eq!(got.data(), expected, "{dtype} [{rows}, {k}]·[{k}, {n}]");
             }
         }
@@ -50,16 +53,16 @@ fn perturbs_the_state_first() {
         Perturb::Dropout { keep: Keep::new(0.25), site: Site::Latent, rows: &at },
     ];
     for dtype in DTYPES {
-        let w = weight(dtype, h, h, &w);
+        let w = weight(&Device::Cpu, dtype, h, h, &w);
         for form in forms {
-            let mut perturbed = tensor(rows, h, &state);
+            let mut perturbed = tensor(&Device::Cpu, rows, h, &state);
             perturb(&mut perturbed, form).unwrap();
             assert_ne!(perturbed.data(), state);
-            let product = written(|out| linear(&perturbed, &w, None, Epilogue::None, out));
+            let product = written(&Device::Cpu, |out| linear(&perturbed, &w, None, Epilogue::None, out));
             let expected: Vec<f32> = product.data().iter().zip(&injected).map(|(y, e)| e + y).collect();
-            let got = written(|out| {
-                let mut state = tensor(rows, h, &state);
-                adapter(&mut state, &w, &tensor(rows, h, &injected), form, out)?;
+            let got = written(&Device::Cpu, |out| {
+                let mut state = tensor(&Device::Cpu, rows, h, &state);
+                adapter(&mut state, &w, &tensor(&Device::Cpu, rows, h, &injected), form, out)?;
                 assert_same_bits(&format!("state, {dtype} {form:?}"), state.data(), perturbed.data());
                 Ok(())
             });
@@ -74,11 +77,11 @@ fn rows_are_independent() {
     let mut inputs = Inputs::new(3);
     let (state, w) = (inputs.bell(rows * h), inputs.bell(h * h));
     for dtype in DTYPES {
-        let w = weight(dtype, h, h, &w);
-        assert_rows_are_independent(&format!("{dtype}"), &state, h, |state| {
+        let w = weight(&Device::Cpu, dtype, h, h, &w);
+        assert_rows_are_independent(&format!("{dtype}"), &Device::Cpu, &state, h, |state| {
             // What is injected follows from the row's own state, so that it moves with the row.
             let run = |out: &mut _| adapter(&mut state.clone(), &w, &state, Perturb::None, out);
-            written(run).into_data()
+            written(&Device::Cpu, run).into_data().unwrap()
         });
     }
 }

@@ -1,7 +1,7 @@
 //! The column of the largest element of x·W.
 
 use fathom::{
-    DType, Tensor, Weight,
+    DType, Device, Tensor, Weight,
     ops::{
         arg_max::arg_max,
         linear::{Epilogue, linear},
@@ -49,7 +49,7 @@ fn exact_on_integers_with_ties() {
             let tied = |(row, &best): (&[f32], &u32)| row[best as usize + 1..].contains(&row[best as usize]);
             ties += usize::from(n > 32) * logits.chunks(n).zip(&expected).filter(|&pair| tied(pair)).count();
             for dtype in DTYPES {
-                let got = columns(&tensor(rows, k, &x), &weight(dtype, k, n, &w));
+                let got = columns(&tensor(&Device::Cpu, rows, k, &x), &weight(&Device::Cpu, dtype, k, n, &w));
                 assert_eq!(got, expected, "{dtype} [{rows}, {k}]·[{k}, {n}]");
             }
         }
@@ -62,7 +62,7 @@ fn exact_on_integers_with_ties() {
 fn padding_never_wins() {
     for n in [1, 31, 33, 63] {
         let w: Vec<f32> = (0..n).map(|column| -100.0 + column as f32).collect();
-        let got = columns(&tensor(1, 1, &[1.0]), &weight(DType::F32, 1, n, &w));
+        let got = columns(&tensor(&Device::Cpu, 1, 1, &[1.0]), &weight(&Device::Cpu, DType::F32, 1, n, &w));
         assert_eq!(got, [n as u32 - 1]);
     }
 }
@@ -77,10 +77,10 @@ const _: () = assert!(WIDE.0 * WIDE.1 * WIDE.2 >= SHARED && 256 * MANY.1 * MANY.
 fn agrees_with_the_logits() {
     let (rows, h, vocabulary) = WIDE;
     let mut inputs = Inputs::new(2);
-    let (x, w) = (tensor(rows, h, &inputs.bell(rows * h)), inputs.bell(h * vocabulary));
+    let (x, w) = (tensor(&Device::Cpu, rows, h, &inputs.bell(rows * h)), inputs.bell(h * vocabulary));
     for dtype in DTYPES {
-        let head = weight(dtype, h, vocabulary, &w);
-        let logits = written(|out| linear(&x, &head, None, Epilogue::None, out));
+        let head = weight(&Device::Cpu, dtype, h, vocabulary, &w);
+        let logits = written(&Device::Cpu, |out| linear(&x, &head, None, Epilogue::None, out));
         let expected: Vec<u32> = logits.data().chunks(vocabulary).map(first_largest).collect();
         assert_eq!(columns(&x, &head), expected, "{dtype}");
     }
@@ -92,8 +92,8 @@ fn rows_are_independent() {
     let mut inputs = Inputs::new(3);
     let (x, w) = (inputs.bell(rows * h), inputs.bell(h * vocabulary));
     for dtype in DTYPES {
-        let head = weight(dtype, h, vocabulary, &w);
-        assert_rows_are_independent(&format!("{dtype}"), &x, h, |x| {
+        let head = weight(&Device::Cpu, dtype, h, vocabulary, &w);
+        assert_rows_are_independent(&format!("{dtype}"), &Device::Cpu, &x, h, |x| {
             columns(&x, &head).into_iter().map(|column| column as f32).collect()
         });
     }
@@ -110,9 +110,9 @@ const PLACES: [(usize, usize); 8] =
 #[track_caller]
 fn column_of_all(context: &str, dtype: DType, x: f32, of: impl Fn(usize) -> f32 + Sync) -> u32 {
     let (rows, h, vocabulary) = MANY;
-    let x = tensor(rows, h, &vec![x; rows * h]);
+    let x = tensor(&Device::Cpu, rows, h, &vec![x; rows * h]);
     let w: Vec<f32> = (0..h).flat_map(|_| (0..vocabulary).map(&of)).collect();
-    let head = weight(dtype, h, vocabulary, &w);
+    let head = weight(&Device::Cpu, dtype, h, vocabulary, &w);
     let got = on_any_pool(context, || columns(&x, &head).into_iter().map(|column| column as f32).collect());
     assert!(got.iter().all(|column| *column == got[0]), "{context}: {got:?}");
     got[0] as u32
@@ -137,9 +137,9 @@ fn ties_across_panels_and_tasks() {
 #[test]
 fn zeros_of_either_sign_tie() {
     let (tiny, x) = (-1e-30, 1e-30);
-    let logit = written(|out| {
-        let w = weight(DType::F32, 1, 1, &[tiny]);
-        linear(&tensor(1, 1, &[x]), &w, None, Epilogue::None, out)
+    let logit = written(&Device::Cpu, |out| {
+        let w = weight(&Device::Cpu, DType::F32, 1, 1, &[tiny]);
+        linear(&tensor(&Device::Cpu, 1, 1, &[x]), &w, None, Epilogue::None, out)
     });
     assert_eq!(logit.data()[0].to_bits(), (-0.0f32).to_bits(), "the product underflows to −0");
     for dtype in DTYPES {
@@ -165,12 +165,12 @@ fn nan_loses() {
     let mut inputs = Inputs::new(4);
     let (x, w) = (inputs.bell(rows * h), inputs.bell(h * vocabulary));
     for dtype in DTYPES {
-        let head = weight(dtype, h, vocabulary, &w);
-        let expected = columns(&tensor(rows, h, &x), &head);
+        let head = weight(&Device::Cpu, dtype, h, vocabulary, &w);
+        let expected = columns(&tensor(&Device::Cpu, rows, h, &x), &head);
         let mut spoilt = x.clone();
         spoilt.chunks_mut(h).step_by(3).for_each(|row| row[h - 1] = f32::NAN);
         for (row, (got, clean)) in
-            columns(&tensor(rows, h, &spoilt), &head).into_iter().zip(expected).enumerate()
+            columns(&tensor(&Device::Cpu, rows, h, &spoilt), &head).into_iter().zip(expected).enumerate()
         {
             assert_eq!(got, if row % 3 == 0 { 0 } else { clean }, "{dtype} row {row}");
         }

@@ -1,7 +1,7 @@
 //! Causal attention over shared and private segments.
 
 use fathom::{
-    DType,
+    DType, Device,
     kv::{Layout, Sequence},
     ops::attention::{Heads, Query, attention},
 };
@@ -40,7 +40,7 @@ impl AsRef<Sequence> for Plain {
 
 impl Plain {
     fn new(width: usize, dtype: DType) -> Self {
-        Self { sequence: Sequence::new(Layout { width, dtype }), rows: Vec::new() }
+        Self { sequence: Sequence::new(&Device::Cpu, Layout { width, dtype, slots: 1 }), rows: Vec::new() }
     }
 
     fn grow(mut self, inputs: &mut Inputs, count: usize) -> Self {
@@ -172,8 +172,8 @@ fn near_float64() {
                     })
                     .collect();
                 let qkv = fused(&mut inputs, queries.len(), heads);
-                let x = tensor(queries.len(), heads.fused_width(), &qkv);
-                let got = written(|out| attention(&x, heads, &forks, &[0], &queries, out));
+                let x = tensor(&Device::Cpu, queries.len(), heads.fused_width(), &qkv);
+                let got = written(&Device::Cpu, |out| attention(&x, heads, &forks, &[0], &queries, out));
                 assert_eq!((got.rows(), got.width()), (queries.len(), heads.query * heads.dim));
                 let context = format!("{dtype} {heads:?} prompt {prompt} suffixes {suffixes:?}");
                 assert_near_plain(&context, got.data(), &qkv, heads, &forks, &queries);
@@ -196,7 +196,7 @@ fn exact_selection_of_positions() {
     let keys: Vec<f32> =
         (0..positions).flat_map(|at| (0..heads.kv).flat_map(move |_| code(at, 1.0))).collect();
     for dtype in DTYPES {
-        let mut root = Sequence::new(Layout { width, dtype });
+        let mut root = Sequence::new(&Device::Cpu, Layout { width, dtype, slots: 1 });
         append(&mut root, 0, width, &keys[..60 * width], &values[..60 * width]);
         let mut fork = root.fork(1).remove(0);
         append(&mut fork, 0, width, &keys[60 * width..], &values[60 * width..]);
@@ -209,8 +209,8 @@ fn exact_selection_of_positions() {
             })
             .collect();
         let queries = vec![Query { sequence: 0, visible: positions }; positions];
-        let qkv = tensor(positions, heads.fused_width(), &qkv);
-        let got = written(|out| attention(&qkv, heads, &[&fork], &[0], &queries, out));
+        let qkv = tensor(&Device::Cpu, positions, heads.fused_width(), &qkv);
+        let got = written(&Device::Cpu, |out| attention(&qkv, heads, &[&fork], &[0], &queries, out));
         for (row, wanted) in wanted.iter().enumerate() {
             for (head, &at) in wanted.iter().enumerate() {
                 let from = at * width + head / 2 * heads.dim;
@@ -229,13 +229,13 @@ fn exact_selection_of_positions() {
 #[test]
 fn a_single_position_is_its_value() {
     for dtype in DTYPES {
-        let mut sequence = Sequence::new(Layout { width: 16, dtype });
+        let mut sequence = Sequence::new(&Device::Cpu, Layout { width: 16, dtype, slots: 1 });
         let values = Inputs::new(3).integers(32, 100);
         append(&mut sequence, 0, 16, &[3e4; 32], &values);
         let heads = Heads { query: 1, kv: 1, dim: 16 };
-        let qkv = tensor(1, 48, &[[1e4; 16], [0.0; 16], [0.0; 16]].concat());
+        let qkv = tensor(&Device::Cpu, 1, 48, &[[1e4; 16], [0.0; 16], [0.0; 16]].concat());
         let rows = [Query { sequence: 0, visible: 1 }];
-        let got = written(|out| attention(&qkv, heads, &[&sequence], &[0], &rows, out));
+        let got = written(&Device::Cpu, |out| attention(&qkv, heads, &[&sequence], &[0], &rows, out));
         assert_eq!(got.data(), &values[..16], "{dtype}");
     }
 }
@@ -248,10 +248,12 @@ fn what_is_not_visible_is_not_read() {
     for dtype in DTYPES {
         let forks = forks(&mut inputs, dtype, 32, 13, &[4, 4]);
         let mut clean: Vec<Sequence> = forks.into_iter().map(|fork| fork.sequence).collect();
-        let qkv = tensor(1, heads.fused_width(), &fused(&mut inputs, 1, heads));
+        let qkv = tensor(&Device::Cpu, 1, heads.fused_width(), &fused(&mut inputs, 1, heads));
         let run = |sequences: &[Sequence], visible| {
             let rows = [Query { sequence: 1, visible }];
-            written(|out| attention(&qkv, heads, sequences, &[0], &rows, out)).into_data()
+            written(&Device::Cpu, |out| attention(&qkv, heads, sequences, &[0], &rows, out))
+                .into_data()
+                .unwrap()
         };
         let expected: Vec<_> = [1, 12, 13, 15].map(|visible| run(&clean, visible)).into();
         let poison = poisoned(4 * 32);
@@ -280,15 +282,15 @@ fn rows_are_independent() {
                     visible: 1 + inputs.below(forks[row % 5].sequence.len()),
                 })
                 .collect();
-            let qkv = tensor(97, heads.fused_width(), &fused(&mut inputs, 97, heads));
+            let qkv = tensor(&Device::Cpu, 97, heads.fused_width(), &fused(&mut inputs, 97, heads));
             let run = |order: &[usize]| {
                 let rows: Vec<Query> = order.iter().map(|&row| queries[row]).collect();
-                written(|out| attention(&chosen(&qkv, order), heads, &forks, &[0], &rows, out))
+                written(&Device::Cpu, |out| attention(&chosen(&qkv, order), heads, &forks, &[0], &rows, out))
             };
             let identity: Vec<usize> = (0..97).collect();
             let context = format!("{dtype} {heads:?}");
             let width = heads.query * heads.dim;
-            let all = on_any_pool(&context, || run(&identity).into_data());
+            let all = on_any_pool(&context, || run(&identity).into_data().unwrap());
             assert!(all.iter().all(|x| x.is_finite()), "{context}");
             let order = inputs.order(97);
             let shuffled = run(&order);
@@ -361,13 +363,15 @@ fn groupings_leave_no_trace() {
                     .map(|(sequence, visible)| Query { sequence, visible })
                     .collect();
                 let data = fused(&mut inputs, queries.len(), heads);
-                let qkv = tensor(queries.len(), stride, &data);
+                let qkv = tensor(&Device::Cpu, queries.len(), stride, &data);
                 let run = |rows: &[usize]| {
                     let queries: Vec<Query> = rows.iter().map(|&row| queries[row]).collect();
-                    written(|out| attention(&chosen(&qkv, rows), heads, &sequences, &SLOTS, &queries, out))
+                    written(&Device::Cpu, |out| {
+                        attention(&chosen(&qkv, rows), heads, &sequences, &SLOTS, &queries, out)
+                    })
                 };
                 let order: Vec<usize> = (0..queries.len()).collect();
-                let together = on_any_pool(&context, || run(&order).into_data());
+                let together = on_any_pool(&context, || run(&order).into_data().unwrap());
                 assert_near_plain(&context, &together, &data, heads, &sequences, &queries);
 
                 let expected = |rows: &[usize]| -> Vec<f32> {
@@ -405,9 +409,9 @@ proptest! {
         let dtype = if bf16 { DType::Bf16 } else { DType::F32 };
         let mut inputs = Inputs::new(seed);
         let (keys, values) = (inputs.bell(positions * width), inputs.bell(positions * width));
-        let mut whole = Sequence::new(Layout { width, dtype });
+        let mut whole = Sequence::new(&Device::Cpu, Layout { width, dtype, slots: 1 });
         append(&mut whole, 0, width, &keys, &values);
-        let mut cut = Sequence::new(Layout { width, dtype });
+        let mut cut = Sequence::new(&Device::Cpu, Layout { width, dtype, slots: 1 });
         let mut from = 0;
         for end in cuts.into_iter().map(|at| at.min(positions)).chain([positions]) {
             append(&mut cut, 0, width, &keys[from * width..end * width], &values[from * width..end * width]);
@@ -416,8 +420,8 @@ proptest! {
         }
         let queries: Vec<Query> =
             [positions, 1, positions.div_ceil(2)].map(|visible| Query { sequence: 0, visible }).into();
-        let qkv = tensor(3, heads.fused_width(), &fused(&mut inputs, 3, heads));
-        let run = |sequence| written(|out| attention(&qkv, heads, &[sequence], &[0], &queries, out));
+        let qkv = tensor(&Device::Cpu, 3, heads.fused_width(), &fused(&mut inputs, 3, heads));
+        let run = |sequence| written(&Device::Cpu, |out| attention(&qkv, heads, &[sequence], &[0], &queries, out));
         let (expected, got) = (run(&whole), run(&cut));
         assert_same_bits("cut", got.data(), expected.data());
     }

@@ -1,7 +1,7 @@
 //! Attention over contexts at and beyond what stands on its stack, over the widest heads, and on small stacks.
 
 use fathom::{
-    DType,
+    DType, Device,
     ops::{
         attention::{Heads, MAX_DIM, Query, attention},
         linear::{Epilogue, linear},
@@ -11,7 +11,7 @@ use fathom_testkit::{compare::assert_same_bits, inputs::Inputs};
 
 use crate::{
     attention::{assert_near_plain, forks, fused, heads},
-    common::{DTYPES, chosen, on_any_pool, tensor, weight, written},
+    common::{DTYPES, chosen, on_any_pool, tensor, vector, weight, written},
 };
 
 /// Rows of which one, two, three and more neighbours see as much as the longest do, and others far less.
@@ -35,10 +35,12 @@ fn check(inputs: &mut Inputs, heads: Heads, dtype: DType, context: usize) {
     assert_eq!(lengths[0], context);
     let queries = queries(&lengths);
     let data = fused(inputs, queries.len(), heads);
-    let qkv = tensor(queries.len(), heads.fused_width(), &data);
+    let qkv = tensor(&Device::Cpu, queries.len(), heads.fused_width(), &data);
     let run = |rows: &[usize]| {
         let queries: Vec<Query> = rows.iter().map(|&row| queries[row]).collect();
-        written(|out| attention(&chosen(&qkv, rows), heads, &forks, &[0], &queries, out)).into_data()
+        written(&Device::Cpu, |out| attention(&chosen(&qkv, rows), heads, &forks, &[0], &queries, out))
+            .into_data()
+            .unwrap()
     };
     let name = format!("{dtype} {heads:?}, {context} positions");
     let order: Vec<usize> = (0..queries.len()).collect();
@@ -106,13 +108,19 @@ fn thousands_of_rows_on_small_stacks() {
                 Query { sequence, visible }
             })
             .collect();
-        let qkv = tensor(ROWS, heads.fused_width(), &fused(&mut inputs, ROWS, heads));
-        let (w, bias) = (weight(dtype, k, n, &inputs.bell(k * n)), inputs.bell(n));
+        let qkv = tensor(&Device::Cpu, ROWS, heads.fused_width(), &fused(&mut inputs, ROWS, heads));
+        let (w, bias) = (weight(&Device::Cpu, dtype, k, n, &inputs.bell(k * n)), inputs.bell(n));
         let run = |first: usize, count: usize| {
             let rows: Vec<usize> = (first..first + count).collect();
             let queries = &queries[first..first + count];
-            let mixed = written(|out| attention(&chosen(&qkv, &rows), heads, &forks, &[0], queries, out));
-            written(|out| linear(&mixed, &w, Some(&bias), Epilogue::GeluTanh, out)).into_data()
+            let mixed = written(&Device::Cpu, |out| {
+                attention(&chosen(&qkv, &rows), heads, &forks, &[0], queries, out)
+            });
+            written(&Device::Cpu, |out| {
+                linear(&mixed, &w, Some(&vector(&Device::Cpu, &bias)), Epilogue::GeluTanh, out)
+            })
+            .into_data()
+            .unwrap()
         };
         let all = pool.install(|| run(0, ROWS));
         for first in [0, 1, 96, 97, 1333, ROWS - 5] {

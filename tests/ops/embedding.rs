@@ -1,12 +1,17 @@
 //! Rows of the embedding table, stored as the head `[h, vocabulary]`.
 
-use fathom::ops::embedding::embedding;
+use fathom::Device;
+use fathom::ops::embedding::{Input, embedding};
 use fathom_testkit::{
     inputs::Inputs,
     shapes::{ROWS, WEIGHTS},
 };
 
 use crate::common::{DTYPES, on_any_pool, weight, written};
+
+fn tokens(ids: &[u32]) -> Vec<Input<'_>> {
+    ids.iter().map(|&id| Input::Token(id)).collect()
+}
 
 /// Odd integers are never 0: an element that is not written shows. Each table is read at its first and last token,
 /// with repetitions.
@@ -23,8 +28,8 @@ fn exact_on_integers() {
                 for scale in [1.0, 8.0] {
                     let channels = |&id: &u32| table.iter().skip(id as usize).step_by(vocabulary);
                     let expected: Vec<f32> = ids.iter().flat_map(channels).map(|x| scale * x).collect();
-                    let table = weight(dtype, h, vocabulary, &table);
-                    let got = written(|out| embedding(&table, &ids, scale, out));
+                    let table = weight(&Device::Cpu, dtype, h, vocabulary, &table);
+                    let got = written(&Device::Cpu, |out| embedding(&table, &tokens(&ids), scale, None, out));
                     assert_eq!((got.rows(), got.width()), (count, h));
                     assert_eq!(got.data(), expected, "{dtype} {count} of [{h}, {vocabulary}]");
                 }
@@ -35,8 +40,8 @@ fn exact_on_integers() {
 
 #[test]
 fn no_tokens_give_no_rows() {
-    let table = weight(DTYPES[0], 3, 5, &[1.0; 15]);
-    let got = written(|out| embedding(&table, &[], 1.0, out));
+    let table = weight(&Device::Cpu, DTYPES[0], 3, 5, &[1.0; 15]);
+    let got = written(&Device::Cpu, |out| embedding(&table, &[], 1.0, None, out));
     assert_eq!((got.rows(), got.width()), (0, 3));
 }
 
@@ -48,9 +53,12 @@ fn scale_rounds_once_on_any_pool() {
     let ids: Vec<u32> = (0..97).map(|i| i * 7 % vocabulary as u32).collect();
     let scale = 72.663_61;
     for dtype in DTYPES {
-        let packed = weight(dtype, h, vocabulary, &table);
-        let got =
-            on_any_pool("embedding", || written(|out| embedding(&packed, &ids, scale, out)).into_data());
+        let packed = weight(&Device::Cpu, dtype, h, vocabulary, &table);
+        let got = on_any_pool("embedding", || {
+            written(&Device::Cpu, |out| embedding(&packed, &tokens(&ids), scale, None, out))
+                .into_data()
+                .unwrap()
+        });
         let stored = match dtype {
             fathom::DType::F32 => table.clone(),
             fathom::DType::Bf16 => fathom_testkit::reference::rounded_to_bf16(&table),

@@ -7,7 +7,7 @@ use fathom::{
         adapter::adapter,
         arg_max::arg_max,
         attention::{Heads, MAX_DIM, Query, attention},
-        embedding::embedding,
+        embedding::{Input, embedding},
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         perturb::perturb,
@@ -20,11 +20,11 @@ use fathom::{
 use crate::common::append;
 
 fn zeros(rows: usize, width: usize) -> Tensor {
-    Tensor::zeros(Device::Cpu, rows, width)
+    Tensor::zeros(&Device::Cpu, rows, width).unwrap()
 }
 
 fn weight(k: usize, n: usize) -> Weight {
-    Weight::from_fn(Device::Cpu, DType::F32, k, n, |_, _| 0.0)
+    Weight::from_fn(&Device::Cpu, DType::F32, k, n, |_, _| 0.0).unwrap()
 }
 
 fn dropout(rows: &[Coordinates]) -> Perturb<'_> {
@@ -55,7 +55,7 @@ fn refused<T>(operation: &str, cases: impl IntoIterator<Item = (&'static str, Re
 
 #[test]
 fn tensors() {
-    let new = |rows, width, count| Tensor::new(Device::Cpu, rows, width, vec![0.0; count]);
+    let new = |rows, width, count| Tensor::new(&Device::Cpu, rows, width, vec![0.0; count]);
     let cases = [
         ("too few", new(2, 3, 5)),
         ("too many", new(2, 3, 7)),
@@ -73,8 +73,9 @@ fn tensors() {
 fn linears() {
     let w = weight(4, 6);
     let with = |w: &Weight, epilogue| linear(&zeros(2, w.k()), w, None, epilogue, &mut zeros(1, 1));
-    let of = |rows, width, bias: Option<&[f32]>, epilogue| {
-        linear(&zeros(rows, width), &w, bias, epilogue, &mut zeros(1, 1))
+    let of = |rows, width, bias: Option<usize>, epilogue| {
+        let bias = bias.map(|columns| zeros(1, columns));
+        linear(&zeros(rows, width), &w, bias.as_ref(), epilogue, &mut zeros(1, 1))
     };
     let onto = |rows, width| {
         linear(&zeros(2, 4), &w, None, Epilogue::Residual(Perturb::None), &mut zeros(rows, width))
@@ -82,9 +83,9 @@ fn linears() {
     let cases = [
         ("a narrow row", of(2, 3, None, Epilogue::None)),
         ("a wide row", of(2, 5, None, Epilogue::GeluTanh)),
-        ("a short bias", of(2, 4, Some(&[0.0; 5]), Epilogue::None)),
-        ("a long bias", of(2, 4, Some(&[0.0; 7]), Epilogue::GeluErf)),
-        ("SwiGLU with a bias", of(2, 4, Some(&[0.0; 6]), Epilogue::SwiGlu)),
+        ("a short bias", of(2, 4, Some(5), Epilogue::None)),
+        ("a long bias", of(2, 4, Some(7), Epilogue::GeluErf)),
+        ("SwiGLU with a bias", of(2, 4, Some(6), Epilogue::SwiGlu)),
         ("SwiGLU of an odd width", with(&weight(4, 5), Epilogue::SwiGlu)),
         ("a stream of fewer rows", onto(1, 6)),
         ("a stream of more rows", onto(3, 6)),
@@ -141,7 +142,10 @@ fn arg_maxes() {
 
 #[test]
 fn embeddings() {
-    let of = |k, n, ids: &[u32]| embedding(&weight(k, n), ids, 1.0, &mut zeros(1, 1));
+    let of = |k, n, ids: &[u32]| {
+        let inputs: Vec<Input<'_>> = ids.iter().map(|&id| Input::Token(id)).collect();
+        embedding(&weight(k, n), &inputs, 1.0, None, &mut zeros(1, 1))
+    };
     let cases = [
         ("past the vocabulary", of(4, 6, &[0, 6])),
         ("far past it", of(4, 6, &[u32::MAX])),
@@ -155,7 +159,7 @@ fn embeddings() {
 #[test]
 fn norms() {
     let layer = |width, w: usize, b: usize| {
-        layer_norm(&zeros(2, width), &vec![1.0; w], &vec![0.0; b], 1e-5, &mut zeros(1, 1))
+        layer_norm(&zeros(2, width), &zeros(1, w), &zeros(1, b), 1e-5, &mut zeros(1, 1))
     };
     let cases = [
         ("few weights", layer(4, 3, 4)),
@@ -164,7 +168,7 @@ fn norms() {
         ("no channels", layer(0, 0, 0)),
     ];
     refused("layer_norm", cases);
-    let rms = |width, w: usize| rms_norm(&zeros(2, width), &vec![1.0; w], 1e-5, &mut zeros(1, 1));
+    let rms = |width, w: usize| rms_norm(&zeros(2, width), &zeros(1, w), 1e-5, &mut zeros(1, 1));
     refused(
         "rms_norm",
         [("few weights", rms(4, 3)), ("many weights", rms(4, 5)), ("no channels", rms(0, 0))],
@@ -208,7 +212,7 @@ fn perturbations() {
 #[test]
 fn attentions() {
     let three = |width| {
-        let mut sequence = Sequence::new(Layout { width, dtype: DType::F32 });
+        let mut sequence = Sequence::new(&Device::Cpu, Layout { width, dtype: DType::F32, slots: 1 });
         append(&mut sequence, 0, width, &vec![0.0; 3 * width], &vec![0.0; 3 * width]);
         sequence
     };
@@ -250,7 +254,7 @@ fn attentions() {
 
 #[test]
 fn caches() {
-    let mut root = Sequence::new(Layout { width: 2, dtype: DType::F32 });
+    let mut root = Sequence::new(&Device::Cpu, Layout { width: 2, dtype: DType::F32, slots: 1 });
     append(&mut root, 0, 2, &[0.0; 4], &[0.0; 4]);
     let mut fork = root.fork(1).remove(0);
     fork.admit(1);

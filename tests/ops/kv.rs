@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fathom::{
-    DType,
+    DType, Device,
     kv::{Layout, Sequence, Span},
 };
 use fathom_testkit::{inputs::Inputs, poison::poisoned, reference::rounded_to_bf16};
@@ -104,7 +104,8 @@ fn write(sequence: &mut Sequence, model: &mut Model, dtype: DType, slot: usize, 
 
 fn replay(steps: &[Step], slot_lists: &[Vec<usize>], dtype: DType) {
     let mut inputs = Inputs::new(steps.len() as u64);
-    let mut all = vec![(Sequence::new(Layout { width: WIDTH, dtype }), Model::default())];
+    let mut all =
+        vec![(Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 }), Model::default())];
     for step in steps {
         match *step {
             Step::Admit { sequence, count } => {
@@ -129,7 +130,7 @@ fn replay(steps: &[Step], slot_lists: &[Vec<usize>], dtype: DType) {
             }
             Step::Duplicate { sequence } => {
                 let (sequence, model) = &all[sequence % all.len()];
-                let copy = (sequence.duplicate(), model.clone());
+                let copy = (sequence.duplicate().unwrap(), model.clone());
                 all.push(copy);
             }
         }
@@ -159,7 +160,7 @@ proptest! {
 #[test]
 fn forks_share_the_prompt() {
     for dtype in DTYPES {
-        let mut root = Sequence::new(Layout { width: WIDTH, dtype });
+        let mut root = Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 });
         append(&mut root, 0, WIDTH, &[1.0; 40 * WIDTH], &[2.0; 40 * WIDTH]);
         let prompt = root.bytes();
         assert!(prompt >= 2 * 40 * WIDTH * dtype.bytes(), "{prompt} bytes cannot hold the prompt");
@@ -177,7 +178,7 @@ fn forks_share_the_prompt() {
 fn reads_channels_of_a_head() {
     let values: Vec<f32> = (0..24).map(|x| x as f32).collect();
     for dtype in DTYPES {
-        let mut sequence = Sequence::new(Layout { width: 8, dtype });
+        let mut sequence = Sequence::new(&Device::Cpu, Layout { width: 8, dtype, slots: 1 });
         append(&mut sequence, 2, 8, &values, &values);
         let spans = sequence.spans(&[2]);
         assert_eq!((spans.len(), spans[0].count(), spans[0].width()), (1, 3, 8));

@@ -1,7 +1,7 @@
 //! y = epilogue(x·W + b).
 
 use fathom::{
-    DType, Keep, Perturb,
+    DType, Device, Keep, Perturb,
     ops::{
         linear::{Epilogue, linear},
         perturb::perturb,
@@ -18,7 +18,8 @@ use fathom_testkit::{
 };
 
 use crate::common::{
-    DTYPES, SHARED, added, assert_rows_are_independent, coordinates, on_any_pool, tensor, weight, written,
+    DTYPES, SHARED, added, assert_rows_are_independent, coordinates, on_any_pool, tensor, vector, weight,
+    written,
 };
 
 const ADDED: Epilogue<'_> = Epilogue::Residual(Perturb::None);
@@ -40,13 +41,17 @@ fn exact_on_integers() {
             let summed: Vec<f32> = biased.iter().zip(&residual).map(|(y, r)| y + r).collect();
             for dtype in DTYPES {
                 let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
-                let (x, w) = (tensor(rows, k, &x), weight(dtype, k, n, &w));
-                let got = written(|out| linear(&x, &w, None, Epilogue::None, out));
+                let (x, w) = (tensor(&Device::Cpu, rows, k, &x), weight(&Device::Cpu, dtype, k, n, &w));
+                let got = written(&Device::Cpu, |out| linear(&x, &w, None, Epilogue::None, out));
                 assert_eq!((got.rows(), got.width()), (rows, n), "{context}");
                 assert_eq!(got.data(), plain, "{context}");
-                let got = written(|out| linear(&x, &w, Some(&bias), Epilogue::None, out));
+                let got = written(&Device::Cpu, |out| {
+                    linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), Epilogue::None, out)
+                });
                 assert_eq!(got.data(), biased, "{context} + b");
-                let got = added(rows, n, &residual, |out| linear(&x, &w, Some(&bias), ADDED, out));
+                let got = added(&Device::Cpu, rows, n, &residual, |out| {
+                    linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), ADDED, out)
+                });
                 assert_eq!(got.data(), summed, "{context} + b + x");
             }
         }
@@ -64,9 +69,11 @@ fn residual_adds_the_perturbed_branch() {
     let branch: Vec<f32> = reference::linear(&x, &w, Some(&bias), k, n);
     let expected: Vec<f32> =
         residual.iter().zip(&branch).zip(&factors).map(|((r, y), m)| r + m * y).collect();
-    let (x, w) = (tensor(rows, k, &x), weight(DType::F32, k, n, &w));
+    let (x, w) = (tensor(&Device::Cpu, rows, k, &x), weight(&Device::Cpu, DType::F32, k, n, &w));
     let epilogue = Epilogue::Residual(Perturb::Scale(&factors));
-    let got = added(rows, n, &residual, |out| linear(&x, &w, Some(&bias), epilogue, out));
+    let got = added(&Device::Cpu, rows, n, &residual, |out| {
+        linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), epilogue, out)
+    });
     assert_eq!(got.data(), expected);
 }
 
@@ -100,13 +107,13 @@ fn near_float64() {
                 };
                 for form in ["none", "gelu tanh", "gelu erf", "swiglu"] {
                     let (epilogue, bias_given) = match form {
-                        "gelu tanh" => (Epilogue::GeluTanh, Some(&bias[..])),
-                        "gelu erf" => (Epilogue::GeluErf, Some(&bias[..])),
+                        "gelu tanh" => (Epilogue::GeluTanh, Some(vector(&Device::Cpu, &bias))),
+                        "gelu erf" => (Epilogue::GeluErf, Some(vector(&Device::Cpu, &bias))),
                         "swiglu" => (Epilogue::SwiGlu, None),
-                        _ => (Epilogue::None, Some(&bias[..])),
+                        _ => (Epilogue::None, Some(vector(&Device::Cpu, &bias))),
                     };
-                    let (x, w) = (tensor(rows, k, &x), weight(dtype, k, n, &w));
-                    let got = written(|out| linear(&x, &w, bias_given, epilogue, out));
+                    let (x, w) = (tensor(&Device::Cpu, rows, k, &x), weight(&Device::Cpu, dtype, k, n, &w));
+                    let got = written(&Device::Cpu, |out| linear(&x, &w, bias_given.as_ref(), epilogue, out));
                     let exact: Vec<f64> = activated(&rx, &rw, &bias, (k, n), form);
                     let naive: Vec<f32> = activated(&rx, &rw, &bias, (k, n), form);
                     assert_near(
@@ -125,15 +132,17 @@ fn near_float64() {
 /// Far from zero the activations are the identity, zero, or their product, without overflow on the way.
 #[test]
 fn activations_saturate() {
-    let w = weight(DType::F32, 1, 2, &[1.0, 1.0]);
+    let w = weight(&Device::Cpu, DType::F32, 1, 2, &[1.0, 1.0]);
     let x = [-1e4, -200.0, 0.0, 200.0, 1e4];
     for (name, epilogue) in [("tanh", Epilogue::GeluTanh), ("erf", Epilogue::GeluErf)] {
-        let got = written(|out| linear(&tensor(5, 1, &x), &w, None, epilogue, out));
+        let got =
+            written(&Device::Cpu, |out| linear(&tensor(&Device::Cpu, 5, 1, &x), &w, None, epilogue, out));
         for (row, &x) in x.iter().enumerate() {
             assert_eq!(got.row(row), [x.max(0.0), x.max(0.0)], "GELU {name} of {x}");
         }
     }
-    let got = written(|out| linear(&tensor(5, 1, &x), &w, None, Epilogue::SwiGlu, out));
+    let got =
+        written(&Device::Cpu, |out| linear(&tensor(&Device::Cpu, 5, 1, &x), &w, None, Epilogue::SwiGlu, out));
     assert_eq!(got.data(), [0.0, 0.0, 0.0, 200.0 * 200.0, 1e8]);
 }
 
@@ -147,15 +156,22 @@ fn rows_are_independent() {
         // Of an even width, as pairs of columns want it.
         let paired = inputs.bell(k * (n + 1));
         for dtype in DTYPES {
-            let (w, paired) = (weight(dtype, k, n, &w), weight(dtype, k, n + 1, &paired));
+            let (w, paired) =
+                (weight(&Device::Cpu, dtype, k, n, &w), weight(&Device::Cpu, dtype, k, n + 1, &paired));
             let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
             for (form, epilogue) in [("tanh", Epilogue::GeluTanh), ("erf", Epilogue::GeluErf)] {
-                assert_rows_are_independent(&format!("{context} GELU {form}"), &x, k, |x| {
-                    written(|out| linear(&x, &w, Some(&bias), epilogue, out)).into_data()
+                assert_rows_are_independent(&format!("{context} GELU {form}"), &Device::Cpu, &x, k, |x| {
+                    written(&Device::Cpu, |out| {
+                        linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), epilogue, out)
+                    })
+                    .into_data()
+                    .unwrap()
                 });
             }
-            assert_rows_are_independent(&format!("{context} SwiGLU"), &x, k, |x| {
-                written(|out| linear(&x, &paired, None, Epilogue::SwiGlu, out)).into_data()
+            assert_rows_are_independent(&format!("{context} SwiGLU"), &Device::Cpu, &x, k, |x| {
+                written(&Device::Cpu, |out| linear(&x, &paired, None, Epilogue::SwiGlu, out))
+                    .into_data()
+                    .unwrap()
             });
         }
     }
@@ -166,10 +182,13 @@ fn rows_are_independent() {
 fn columns_are_independent() {
     let (rows, k, n) = (7, 33, 170);
     let mut inputs = Inputs::new(5);
-    let (x, w) = (tensor(rows, k, &inputs.bell(rows * k)), inputs.bell(k * n));
+    let (x, w) = (tensor(&Device::Cpu, rows, k, &inputs.bell(rows * k)), inputs.bell(k * n));
     for dtype in DTYPES {
-        let product =
-            |n, w: &[f32]| written(|out| linear(&x, &weight(dtype, k, n, w), None, Epilogue::None, out));
+        let product = |n, w: &[f32]| {
+            written(&Device::Cpu, |out| {
+                linear(&x, &weight(&Device::Cpu, dtype, k, n, w), None, Epilogue::None, out)
+            })
+        };
         let all = product(n, &w);
         for column in [0, 31, 32, 69, 127, 128, 169] {
             let one: Vec<f32> = w.iter().skip(column).step_by(n).copied().collect();
@@ -194,13 +213,15 @@ fn exact_past_blocks_tasks_and_tiles() {
             let product: Vec<f32> = reference::linear(&x, &w, None, k, n);
             let summed: Vec<f32> = product.iter().zip(&stream).map(|(y, s)| y + s).collect();
             for dtype in DTYPES {
-                let w = weight(dtype, k, n, &w);
+                let w = weight(&Device::Cpu, dtype, k, n, &w);
                 for rows in (1..=13).chain([ROWS]) {
                     let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
-                    let x = tensor(rows, k, &x[..rows * k]);
-                    let got = written(|out| linear(&x, &w, None, Epilogue::None, out));
+                    let x = tensor(&Device::Cpu, rows, k, &x[..rows * k]);
+                    let got = written(&Device::Cpu, |out| linear(&x, &w, None, Epilogue::None, out));
                     assert_eq!(got.data(), &product[..rows * n], "{context}");
-                    let got = added(rows, n, &stream[..rows * n], |out| linear(&x, &w, None, ADDED, out));
+                    let got = added(&Device::Cpu, rows, n, &stream[..rows * n], |out| {
+                        linear(&x, &w, None, ADDED, out)
+                    });
                     assert_eq!(got.data(), &summed[..rows * n], "{context} + x");
                 }
             }
@@ -236,10 +257,10 @@ fn sums_are_one_chain() {
             let (x, w) = (inputs.bell(13 * k), inputs.bell(k * n));
             for dtype in DTYPES {
                 let expected = chain(dtype, &x, &w, k, n);
-                let w = weight(dtype, k, n, &w);
+                let w = weight(&Device::Cpu, dtype, k, n, &w);
                 for rows in [1, 2, 5, 6, 7, 11, 12, 13] {
-                    let x = tensor(rows, k, &x[..rows * k]);
-                    let got = written(|out| linear(&x, &w, None, Epilogue::None, out));
+                    let x = tensor(&Device::Cpu, rows, k, &x[..rows * k]);
+                    let got = written(&Device::Cpu, |out| linear(&x, &w, None, Epilogue::None, out));
                     let context = format!("{dtype} [{rows}, {k}]·[{k}, {n}]");
                     assert_same_bits(&context, got.data(), &expected[..rows * n]);
                 }
@@ -263,7 +284,8 @@ fn fused_perturbation_is_the_separate_one() {
         let (x, w, bias) = (inputs.bell(most * k), inputs.bell(k * n), inputs.bell(n));
         let (stream, recorded) = (inputs.bell(most * n), inputs.bell(most * n));
         for rows in [1, 13, most] {
-            let (x, stream, at) = (tensor(rows, k, &x[..rows * k]), &stream[..rows * n], &at[..rows]);
+            let (x, stream, at) =
+                (tensor(&Device::Cpu, rows, k, &x[..rows * k]), &stream[..rows * n], &at[..rows]);
             let forms = [
                 Perturb::Dropout { keep: Keep::new(0.3), site: Site::Mlp(2), rows: at },
                 Perturb::Noise { std: 0.6, site: Site::Attention(2), rows: at },
@@ -271,8 +293,10 @@ fn fused_perturbation_is_the_separate_one() {
                 Perturb::Add(&recorded[..rows * n]),
             ];
             for dtype in DTYPES {
-                let w = weight(dtype, k, n, &w);
-                let branch = written(|out| linear(&x, &w, Some(&bias), Epilogue::None, out));
+                let w = weight(&Device::Cpu, dtype, k, n, &w);
+                let branch = written(&Device::Cpu, |out| {
+                    linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), Epilogue::None, out)
+                });
                 for form in forms {
                     let context = format!("{dtype} [{rows}, {n}] {form:?}");
                     let mut perturbed = branch.clone();
@@ -282,7 +306,11 @@ fn fused_perturbation_is_the_separate_one() {
                         stream.iter().zip(perturbed.data()).map(|(s, y)| s + y).collect();
                     let got = on_any_pool(&context, || {
                         let epilogue = Epilogue::Residual(form);
-                        added(rows, n, stream, |out| linear(&x, &w, Some(&bias), epilogue, out)).into_data()
+                        added(&Device::Cpu, rows, n, stream, |out| {
+                            linear(&x, &w, Some(&vector(&Device::Cpu, &bias)), epilogue, out)
+                        })
+                        .into_data()
+                        .unwrap()
                     });
                     assert_same_bits(&context, &got, &expected);
                 }
@@ -296,12 +324,12 @@ fn fused_perturbation_is_the_separate_one() {
 fn fused_draws_one_by_one() {
     let (rows, site) = (13, Site::Mlp(7));
     let at = coordinates(rows);
-    let ones = tensor(rows, 1, &[1.0; 13]);
+    let ones = tensor(&Device::Cpu, rows, 1, &[1.0; 13]);
     for n in PERTURBED {
-        let w = weight(DType::F32, 1, n, &vec![1.0; n]);
+        let w = weight(&Device::Cpu, DType::F32, 1, n, &vec![1.0; n]);
         let fused = |form| {
             let epilogue = Epilogue::Residual(form);
-            added(rows, n, &vec![0.0; rows * n], |out| linear(&ones, &w, None, epilogue, out))
+            added(&Device::Cpu, rows, n, &vec![0.0; rows * n], |out| linear(&ones, &w, None, epilogue, out))
         };
         for p in [0.0, 0.1, 0.5, 0.97] {
             let keep = Keep::new(p);

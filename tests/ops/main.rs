@@ -14,4 +14,5 @@ mod linear;
 mod perturb;
 mod rms_norm;
 mod rope;
+mod sandwich;
 mod statistics;

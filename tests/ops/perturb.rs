@@ -1,7 +1,7 @@
 //! Perturbations and the counter layout of their draws, with numbers.
 
 use fathom::{
-    Keep, Perturb,
+    Device, Keep, Perturb,
     ops::perturb::perturb,
     random::{Coordinates, Draw, Site, Stream, fill_normals, key, truncated_normals, words},
 };
@@ -18,11 +18,11 @@ fn at(key: u64, trajectory: u32, position: u32, iteration: u32) -> Coordinates {
 #[test]
 fn published_answer_of_counter_zero() {
     let rows = [at(0, 0, 0, 0)];
-    let mut x = tensor(1, 4, &[1.0, 3.0, 5.0, 7.0]);
+    let mut x = tensor(&Device::Cpu, 1, 4, &[1.0, 3.0, 5.0, 7.0]);
     perturb(&mut x, Perturb::Dropout { keep: Keep::new(0.5), site: Site::Embedding, rows: &rows }).unwrap();
     assert_eq!(x.data(), [2.0, 0.0, 0.0, 0.0]);
     // The same words as normals, cosine first, from words (0, 1) and (2, 3); σ is a power of two.
-    let mut x = tensor(1, 3, &[0.0; 3]);
+    let mut x = tensor(&Device::Cpu, 1, 3, &[0.0; 3]);
     perturb(&mut x, Perturb::Noise { std: 0.5, site: Site::Embedding, rows: &rows }).unwrap();
     let normals = [0x3f7d_bb31, 0xbf6c_b6b0, 0xbf1e_1b9f].map(|bits| 0.5 * f32::from_bits(bits));
     assert_same_bits("noise", x.data(), &normals);
@@ -39,7 +39,7 @@ fn published_answer_of_a_full_counter() {
     let width = 4 * (block as usize + 1);
     // p = ¼ keeps words below c0000000, p = ¾ those below 40000000.
     for (p, kept) in [(0.25, [0.0, 4.0 / 3.0, 4.0 / 3.0, 4.0 / 3.0]), (0.75, [0.0, 0.0, 0.0, 4.0])] {
-        let mut x = tensor(1, width, &vec![1.0; width]);
+        let mut x = tensor(&Device::Cpu, 1, width, &vec![1.0; width]);
         perturb(&mut x, Perturb::Dropout { keep: Keep::new(p), site, rows: &rows }).unwrap();
         assert_eq!(x.data()[width - 4..], kept, "p {p}");
     }
@@ -109,7 +109,7 @@ fn keys_and_masks_worked_out_by_hand() {
         ),
     ];
     for (site, words) in cases {
-        let mut x = tensor(1, 10, &[1.0; 10]);
+        let mut x = tensor(&Device::Cpu, 1, 10, &[1.0; 10]);
         perturb(&mut x, Perturb::Dropout { keep: Keep::new(0.3), site, rows: &rows }).unwrap();
         let mask = words.map(|word| if word < 0xb333_3333 { 1.0 / 0.7 } else { 0.0 });
         assert_eq!(x.data(), mask, "{site:?}");
@@ -133,7 +133,7 @@ fn thresholds_are_exact() {
     let rows = [at(5, 6, 7, 8)];
     let kept = |channel: usize, threshold: u64| {
         let keep = Keep { threshold, scale: 2.0 };
-        let mut x = tensor(1, 50, &[1.0; 50]);
+        let mut x = tensor(&Device::Cpu, 1, 50, &[1.0; 50]);
         perturb(&mut x, Perturb::Dropout { keep, site: Site::Latent, rows: &rows }).unwrap();
         x.data()[channel] == 2.0
     };
@@ -152,7 +152,7 @@ fn no_perturbation_keeps_every_bit() {
     let data = [Inputs::new(1).bell(95), vec![-0.0; 4]].concat();
     let rows: Vec<Coordinates> = (0..9).map(|i| at(1, i, 0, 0)).collect();
     for form in [Perturb::None, Perturb::Dropout { keep: Keep::new(0.0), site: Site::Latent, rows: &rows }] {
-        let mut x = tensor(9, 11, &data);
+        let mut x = tensor(&Device::Cpu, 9, 11, &data);
         perturb(&mut x, form).unwrap();
         assert_same_bits(&format!("{form:?}"), x.data(), &data);
     }
@@ -164,9 +164,9 @@ fn recorded_values_on_integers() {
     let mut inputs = Inputs::new(2);
     let (data, other) = (inputs.integers(13 * 33, 50), inputs.integers(13 * 33, 50));
     let apply = |form| {
-        let mut x = tensor(13, 33, &data);
+        let mut x = tensor(&Device::Cpu, 13, 33, &data);
         perturb(&mut x, form).unwrap();
-        x.into_data()
+        x.into_data().unwrap()
     };
     let by = |f: fn(f32, f32) -> f32| data.iter().zip(&other).map(|(&a, &b)| f(a, b)).collect::<Vec<_>>();
     assert_eq!(apply(Perturb::Scale(&other)), by(|a, b| a * b));
@@ -187,12 +187,12 @@ fn draws_follow_coordinates_alone() {
     for form in forms {
         let run = |order: &[usize]| {
             let at: Vec<Coordinates> = order.iter().map(|&row| coordinates[row]).collect();
-            let mut x = chosen(&tensor(rows, width, &data), order);
+            let mut x = chosen(&tensor(&Device::Cpu, rows, width, &data), order);
             perturb(&mut x, form(&at)).unwrap();
             x
         };
         let identity: Vec<usize> = (0..rows).collect();
-        let all = on_any_pool("perturb", || run(&identity).into_data());
+        let all = on_any_pool("perturb", || run(&identity).into_data().unwrap());
         assert_ne!(all, data);
         let order = Inputs::new(4).order(rows);
         let shuffled = run(&order);
@@ -200,7 +200,7 @@ fn draws_follow_coordinates_alone() {
             let expected = &all[row * width..(row + 1) * width];
             assert_same_bits(&format!("row {row} at place {place}"), shuffled.row(place), expected);
             assert_same_bits(&format!("row {row} alone"), run(&[row]).data(), expected);
-            let mut narrow = tensor(1, 7, &data[row * width..row * width + 7]);
+            let mut narrow = tensor(&Device::Cpu, 1, 7, &data[row * width..row * width + 7]);
             perturb(&mut narrow, form(&coordinates[row..=row])).unwrap();
             assert_same_bits(&format!("row {row}, seven channels"), narrow.data(), &expected[..7]);
         }

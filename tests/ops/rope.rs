@@ -1,7 +1,7 @@
 //! Rotary position embedding.
 
 use fathom::{
-    Tensor,
+    Device, Tensor,
     ops::rope::{self, Layout, rope},
 };
 use fathom_testkit::{
@@ -20,7 +20,7 @@ fn frequencies(dim: usize) -> Vec<f32> {
 }
 
 fn angles(positions: &[usize], frequencies: &[f32]) -> Tensor {
-    written(|out| {
+    written(&Device::Cpu, |out| {
         rope::angles(positions, frequencies, out);
         Ok(())
     })
@@ -74,7 +74,7 @@ fn near_float64_and_nothing_else_touched() {
                             naive.extend(reference::rope::<f32>(head, angles.row(row), pair(layout, dim)));
                         }
                     }
-                    let mut x = tensor(rows, width, &data);
+                    let mut x = tensor(&Device::Cpu, rows, width, &data);
                     rope(&mut x, heads, &angles, layout).unwrap();
                     let (rotated, kept): (Vec<_>, Vec<_>) =
                         x.data().chunks(width).map(|row| row.split_at(heads * dim)).unzip();
@@ -90,11 +90,11 @@ fn near_float64_and_nothing_else_touched() {
 /// A quarter turn is exact: (a, b) becomes (−b, a).
 #[test]
 fn quarter_turn_on_integers() {
-    let turn = tensor(1, 4, &[0.0, 0.0, 1.0, 1.0]);
+    let turn = tensor(&Device::Cpu, 1, 4, &[0.0, 0.0, 1.0, 1.0]);
     let rotate = |layout| {
-        let mut x = tensor(1, 4, &[1.0, 2.0, 3.0, 4.0]);
+        let mut x = tensor(&Device::Cpu, 1, 4, &[1.0, 2.0, 3.0, 4.0]);
         rope(&mut x, 1, &turn, layout).unwrap();
-        x.into_data()
+        x.into_data().unwrap()
     };
     assert_eq!(rotate(Layout::Interleaved), [-2.0, 1.0, -4.0, 3.0]);
     assert_eq!(rotate(Layout::HalfSplit), [-3.0, -4.0, 1.0, 2.0]);
@@ -110,9 +110,9 @@ fn layouts_are_permutations_of_each_other() {
         |data: &[f32]| data.chunks(dim).flat_map(|row| order.iter().map(|&i| row[i])).collect::<Vec<f32>>();
     let angles = angles(&(0..rows).collect::<Vec<_>>(), &frequencies(dim));
     let rotate = |data: &[f32], layout| {
-        let mut x = tensor(rows, dim, data);
+        let mut x = tensor(&Device::Cpu, rows, dim, data);
         rope(&mut x, 1, &angles, layout).unwrap();
-        x.into_data()
+        x.into_data().unwrap()
     };
     let interleaved = rotate(&data, Layout::Interleaved);
     assert_same_bits("half-split", &rotate(&split(&data), Layout::HalfSplit), &split(&interleaved));
@@ -127,12 +127,12 @@ fn rows_are_independent() {
     for layout in LAYOUTS {
         let rotate = |order: &[usize]| {
             let at: Vec<usize> = order.iter().map(|&row| positions[row]).collect();
-            let mut x = chosen(&tensor(rows, heads * dim, &data), order);
+            let mut x = chosen(&tensor(&Device::Cpu, rows, heads * dim, &data), order);
             rope(&mut x, heads, &angles(&at, &frequencies(dim)), layout).unwrap();
             x
         };
         let identity: Vec<usize> = (0..rows).collect();
-        let all = on_any_pool(&format!("{layout:?}"), || rotate(&identity).into_data());
+        let all = on_any_pool(&format!("{layout:?}"), || rotate(&identity).into_data().unwrap());
         let row = |index: usize| &all[index * heads * dim..(index + 1) * heads * dim];
         let order = Inputs::new(4).order(rows);
         let shuffled = rotate(&order);

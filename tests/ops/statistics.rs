@@ -1,7 +1,7 @@
 //! Rates, means, moments and correlations of draws. Bounds are four standard errors (see the table of tolerances).
 
 use fathom::{
-    Keep, Perturb,
+    Device, Keep, Perturb,
     ops::perturb::perturb,
     random::{Coordinates, Draw, Site, Stream, key},
 };
@@ -33,9 +33,9 @@ fn perturbed(
     rows: &[Coordinates],
     form: impl Fn(&[Coordinates]) -> Perturb<'_>,
 ) -> Vec<f32> {
-    let mut x = tensor(rows.len(), width, &vec![value; rows.len() * width]);
+    let mut x = tensor(&Device::Cpu, rows.len(), width, &vec![value; rows.len() * width]);
     perturb(&mut x, form(rows)).expect("a coordinate for each row");
-    x.into_data()
+    x.into_data().unwrap()
 }
 
 /// Trajectories × positions of one question.

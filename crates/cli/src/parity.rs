@@ -42,7 +42,7 @@ struct Parity<'a> {
 /// # Errors
 /// A folder that cannot be used, a full standard output.
 pub(crate) fn run(arguments: &ParityArgs) -> Result<bool> {
-    let checks = engine::parity(&arguments.folder, arguments.device)?;
+    let checks = engine::parity(&arguments.folder, &arguments.device)?;
     let passed = passed(&checks);
     output::print(&if arguments.json {
         output::json(&Parity { tensors: &checks, passed })?

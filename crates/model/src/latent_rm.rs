@@ -32,7 +32,7 @@ pub struct LatentRm {
     projector: Option<Projector>,
     /// `[h, 1]`
     weight: Weight,
-    bias: Vec<f32>,
+    bias: Tensor,
     context: usize,
     scratch: Pool,
     prefilled: AtomicUsize,
@@ -67,7 +67,7 @@ impl LatentRm {
             weight: loader.linear("classifier.weight", width, 1)?,
             bias: loader.vector("classifier.bias", 1)?,
             context: config.context(),
-            scratch: Pool::new(loader.device),
+            scratch: Pool::new(&loader.device, loader.dtype),
             prefilled: AtomicUsize::new(0),
         })
     }
@@ -101,7 +101,7 @@ impl LatentRm {
             return Err(Error::PromptTooLong { tokens: prompt.len() + 1, context: self.context });
         }
         self.prefilled.fetch_add(1, Ordering::Relaxed);
-        let mut sequence = Sequence::new(self.body.layout());
+        let mut sequence = self.sequence();
         let inputs: Vec<Input<'_>> = prompt.iter().map(|&id| Input::Token(id)).collect();
         let mut runs = [Run::admit(&mut sequence, prompt.len())];
         self.scratch.with(|s| {
@@ -175,11 +175,11 @@ impl LatentRm {
                 None => linear(state, &self.weight, Some(&self.bias), Epilogue::None, &mut scores),
             }
         })?;
-        Ok(scores.into_data())
+        scores.into_data().map_err(Into::into)
     }
 
     /// An empty sequence for [`LatentRm::score_rows`].
     pub fn sequence(&self) -> Sequence {
-        Sequence::new(self.body.layout())
+        self.body.sequence()
     }
 }

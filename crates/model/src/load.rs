@@ -49,7 +49,7 @@ impl Model {
     ///
     /// # Errors
     /// Names the file, field or tensor at fault; tensors left over are an error.
-    pub fn load(folder: &Folder, device: Device, dtype: DType) -> Result<Self> {
+    pub fn load(folder: &Folder, device: &Device, dtype: DType) -> Result<Self> {
         let config = Config::read(folder)?;
         let defaults = GenerationDefaults::read(folder)?;
         let tokenizer = Tokenizer::read(folder)?;
@@ -60,7 +60,7 @@ impl Model {
         }
         let ids = SpecialIds::resolve(&config, &defaults, tokenizer.as_ref(), &folder.path_of(CONFIG))?;
         let checkpoint = Checkpoint::open(folder)?;
-        let loader = Loader { checkpoint: &checkpoint, device, dtype };
+        let loader = Loader { checkpoint: &checkpoint, device: device.clone(), dtype };
         let network = match &config {
             Config::Huginn(shape) => Network::Huginn(Huginn::load(shape, ids.eos.clone(), &loader)?),
             Config::Gpt2(_) | Config::Llama(_) => Network::Chain(LatentChain::load(&config, &ids, &loader)?),
@@ -80,7 +80,11 @@ impl Model {
 
     /// Whether a processor's cache holds the weights: threads are then faster on rows of their own than together on all.
     pub fn fits_cache(&self) -> bool {
-        fits_cache(self.weight_bytes())
+        let device = match &self.network {
+            Network::Chain(chain) => chain.body().head().device(),
+            Network::Huginn(huginn) => huginn.head().device(),
+        };
+        *device == Device::Cpu && fits_cache(self.weight_bytes())
     }
 }
 
@@ -96,10 +100,10 @@ impl LatentRm {
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn open(folder: &Folder, device: Device, dtype: DType) -> Result<Self> {
+    pub fn open(folder: &Folder, device: &Device, dtype: DType) -> Result<Self> {
         let config = Config::read(folder)?;
         let checkpoint = Checkpoint::open(folder)?;
-        let rm = LatentRm::load(&config, &Loader { checkpoint: &checkpoint, device, dtype })?;
+        let rm = LatentRm::load(&config, &Loader { checkpoint: &checkpoint, device: device.clone(), dtype })?;
         checkpoint.finish()?;
         Ok(rm)
     }

@@ -2,54 +2,19 @@
 
 use fathom::{
     Error, Keep, Perturb, Result, Tensor, Weight,
-    kv::Sequence,
     ops::{
         attention::{Heads, Query, attention},
         linear::{Epilogue, linear},
         perturb::perturb,
+        qkv::{Input, Projection, Rotation, qkv},
+        rope::Layout,
     },
     random::{Coordinates, Draw, Site},
 };
 
 use crate::scratch::Scratch;
 
-/// Consecutive new positions of one sequence.
-#[derive(Debug)]
-pub struct Run<'a> {
-    sequence: &'a mut Sequence,
-    first: usize,
-    count: usize,
-}
-
-impl<'a> Run<'a> {
-    /// Admits `count` positions to `sequence`.
-    pub fn admit(sequence: &'a mut Sequence, count: usize) -> Self {
-        let first = sequence.admit(count);
-        Self { sequence, first, count }
-    }
-
-    /// The last `count` positions that `sequence` has admitted, for passes that visit them again.
-    pub fn revisit(sequence: &'a mut Sequence, count: usize) -> Self {
-        let first = sequence.len() - count;
-        Self { sequence, first, count }
-    }
-
-    /// Number of rows.
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Absolute positions of the rows.
-    pub fn positions(&self) -> std::ops::Range<usize> {
-        self.first..self.first + self.count
-    }
-}
-
-impl AsRef<Sequence> for Run<'_> {
-    fn as_ref(&self) -> &Sequence {
-        self.sequence
-    }
-}
+pub use fathom::kv::Run;
 
 /// Absolute positions of all rows.
 pub(crate) fn positions(runs: &[Run<'_>]) -> impl Iterator<Item = usize> {
@@ -60,7 +25,7 @@ pub(crate) fn positions(runs: &[Run<'_>]) -> impl Iterator<Item = usize> {
 pub(crate) fn last_rows(runs: &[Run<'_>]) -> Vec<usize> {
     let mut end = 0;
     let ends = runs.iter().map(|run| {
-        end += run.count;
+        end += run.count();
         end - 1
     });
     ends.collect()
@@ -86,7 +51,7 @@ pub(crate) fn check(
         Disturbance::Dropout { rows, .. } | Disturbance::Noise { rows, .. } => rows.len(),
         Disturbance::None | Disturbance::Recorded(_) => rows,
     };
-    let ends = wanted == Wanted::All || runs.iter().all(|run| run.count > 0);
+    let ends = wanted == Wanted::All || runs.iter().all(|run| run.count() > 0);
     if rows == positions && placed == positions && ends {
         return Ok(());
     }
@@ -117,7 +82,7 @@ impl Narrowed {
     /// # Errors
     /// A recorded perturbation, which has values for all rows.
     fn new(runs: &[Run<'_>], disturbance: &Disturbance<'_>, wanted: Wanted) -> Result<Option<Self>> {
-        if wanted == Wanted::All || runs.iter().all(|run| run.count == 1) {
+        if wanted == Wanted::All || runs.iter().all(|run| run.count() == 1) {
             return Ok(None);
         }
         let last = last_rows(runs);
@@ -136,54 +101,38 @@ impl Narrowed {
     }
 }
 
-/// Where attention of one layer writes and reads.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    /// Slot written.
-    pub(crate) slot: usize,
-    /// Slots read: of each position the first that it has.
-    pub(crate) read: &'a [usize],
-}
-
-/// Writes the keys and values of the fused projection in `scratch.qkv`, then attends into `scratch.mixed`: every row, or
-/// the last of each run if `narrowed`. The rows of one run stand for all runs if they are `alike`.
-pub(crate) fn attend(
-    runs: &mut [Run<'_>],
-    place: Place<'_>,
+/// Attends from the queries in `scratch.qkv` into `scratch.mixed`: every row, or the last of each run if `narrowed`. The
+/// rows of one run stand for all runs if they are `alike`.
+fn attend(
+    runs: &[Run<'_>],
+    layer: usize,
     heads: Heads,
     narrowed: bool,
     alike: bool,
     scratch: &mut Scratch,
 ) -> Result<()> {
-    let Scratch { qkv, mixed, aside, queries, positions: rows, .. } = scratch;
-    let (keys, values) = (heads.query * heads.dim, (heads.query + heads.kv) * heads.dim);
+    let Scratch { qkv, mixed, picked, queries, positions: rows, .. } = scratch;
     queries.clear();
     rows.clear();
     let mut first = 0;
-    for (index, run) in runs.iter_mut().enumerate() {
-        let fused =
-            (first..first + run.count).map(|row| (&qkv.row(row)[keys..values], &qkv.row(row)[values..]));
-        run.sequence.write(place.slot, run.first, fused)?;
-        if alike && index > 0 {
-            continue;
-        }
-        let skipped = if narrowed { run.count - 1 } else { 0 };
-        rows.extend(first + skipped..first + run.count);
+    for (sequence, run) in runs.iter().enumerate().take(if alike { 1 } else { runs.len() }) {
+        let skipped = if narrowed { run.count() - 1 } else { 0 };
+        rows.extend(first + skipped..first + run.count());
         let visible = run.positions().skip(skipped).map(|position| position + 1);
-        queries.extend(visible.map(|visible| Query { sequence: index, visible }));
-        first += if alike { 0 } else { run.count };
+        queries.extend(visible.map(|visible| Query { sequence, visible }));
+        first += run.count();
     }
-    let fused = if rows.len() < qkv.rows() {
-        qkv.select(rows, aside)?;
-        &*aside
+    let q = if rows.len() < qkv.rows() {
+        qkv.select(rows, picked)?;
+        &*picked
     } else {
         &*qkv
     };
-    attention(fused, heads, runs, place.read, queries, mixed)
+    attention(q, heads, runs, &[layer], queries, mixed)
 }
 
-/// x ← x + y.
-pub(crate) fn add(x: &mut Tensor, y: &Tensor) {
+/// x ← x + y, on the CPU.
+fn add(x: &mut Tensor, y: &Tensor) {
     x.data_mut().iter_mut().zip(y.data()).for_each(|(x, y)| *x += y);
 }
 
@@ -210,18 +159,22 @@ impl<'p, 'd> Stream<'p, 'd> {
         Ok(Self { disturbance, narrowed, narrow: false, copies })
     }
 
-    /// [`attend`] of one layer; in the `last`, of the wanted rows alone, which are what is left of the stream.
+    /// Attention of one layer over `scratch.normed`; in the `last`, of the wanted rows alone, which are what is left of the
+    /// stream.
     pub(crate) fn attend(
         &mut self,
         runs: &mut [Run<'_>],
         layer: usize,
         last: bool,
-        heads: Heads,
+        projection: Projection<'_>,
+        layout: Option<Layout>,
         scratch: &mut Scratch,
     ) -> Result<()> {
-        let place = Place { slot: layer, read: &[layer] };
+        let Scratch { normed, qkv: out, turns, .. } = &mut *scratch;
+        let rotation = layout.map(|layout| Rotation { angles: turns, layout });
+        qkv(Input::Plain(normed), projection, rotation, runs, layer, out)?;
         let narrowed = self.narrowed.as_ref().filter(|_| last);
-        attend(runs, place, heads, narrowed.is_some(), self.copies > 1, scratch)?;
+        attend(runs, layer, projection.heads, narrowed.is_some(), self.copies > 1, scratch)?;
         if let Some(narrowed) = narrowed {
             narrowed.select(self.copies, &mut scratch.x, &mut scratch.aside)?;
             self.narrow = true;
@@ -235,7 +188,7 @@ impl<'p, 'd> Stream<'p, 'd> {
         &mut self,
         site: Site,
         input: &Tensor,
-        (weight, bias): (&Weight, Option<&[f32]>),
+        (weight, bias): (&Weight, Option<&Tensor>),
         x: &mut Tensor,
         branch: &mut Tensor,
     ) -> Result<()> {
@@ -247,8 +200,8 @@ impl<'p, 'd> Stream<'p, 'd> {
             return linear(input, weight, bias, Epilogue::Residual(perturbation), x);
         }
         linear(input, weight, bias, Epilogue::None, branch)?;
-        branch.repeat(self.copies);
-        x.repeat(self.copies);
+        branch.repeat(self.copies)?;
+        x.repeat(self.copies)?;
         self.copies = 1;
         perturb(branch, perturbation)?;
         add(x, branch);

@@ -3,23 +3,28 @@
 use std::sync::{Mutex, PoisonError};
 
 use fathom::{
-    Device, Tensor,
-    ops::{attention::Query, rope::angles},
+    DType, Device, Result, Tensor,
+    ops::{attention::Query, rope::angles, sandwich},
 };
 
 /// The tensors and lists that a pass goes through. They keep their memory, so that a pass over as many rows as one
 /// before it allocates nothing.
 #[derive(Debug)]
 pub struct Scratch {
-    /// The residual stream, then the state after the final norm.
+    /// The residual stream.
     pub(crate) x: Tensor,
     pub(crate) normed: Tensor,
     pub(crate) qkv: Tensor,
     pub(crate) mixed: Tensor,
     pub(crate) hidden: Tensor,
+    /// The state after the final norm.
+    pub(crate) state: Tensor,
+    /// Queries of the rows that are left.
+    pub(crate) picked: Tensor,
     /// Rows that are left of another tensor, or the branch that joins the stream.
     pub(crate) aside: Tensor,
     pub(crate) turns: Tensor,
+    pub(crate) sandwich: sandwich::Scratch,
     pub(crate) positions: Vec<usize>,
     pub(crate) ids: Vec<u32>,
     pub(crate) queries: Vec<Query>,
@@ -27,17 +32,20 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Without memory yet.
-    pub fn new(device: Device) -> Self {
-        let empty = || Tensor::empty(device);
+    /// Without memory yet, for weights of `dtype`.
+    pub fn new(device: &Device, dtype: DType) -> Self {
+        let (empty, operand) = (|| Tensor::empty(device), || Tensor::operand(device, dtype));
         Self {
             x: empty(),
-            normed: empty(),
-            qkv: empty(),
-            mixed: empty(),
-            hidden: empty(),
+            normed: operand(),
+            qkv: operand(),
+            mixed: operand(),
+            hidden: operand(),
+            state: empty(),
             aside: empty(),
+            picked: operand(),
             turns: empty(),
+            sandwich: sandwich::Scratch::new(device, dtype),
             positions: Vec::new(),
             ids: Vec::new(),
             queries: Vec::new(),
@@ -46,10 +54,10 @@ impl Scratch {
     }
 
     /// Takes the rotary angles of rows at `positions`.
-    pub(crate) fn turn(&mut self, positions: impl Iterator<Item = usize>, frequencies: &[f32]) {
+    pub(crate) fn turn(&mut self, positions: impl Iterator<Item = usize>, frequencies: &[f32]) -> Result<()> {
         self.positions.clear();
         self.positions.extend(positions);
-        angles(&self.positions, frequencies, &mut self.turns);
+        angles(&self.positions, frequencies, &mut self.turns)
     }
 }
 
@@ -57,18 +65,19 @@ impl Scratch {
 #[derive(Debug)]
 pub(crate) struct Pool {
     device: Device,
+    dtype: DType,
     idle: Mutex<Vec<Scratch>>,
 }
 
 impl Pool {
-    pub(crate) fn new(device: Device) -> Self {
-        Self { device, idle: Mutex::default() }
+    pub(crate) fn new(device: &Device, dtype: DType) -> Self {
+        Self { device: device.clone(), dtype, idle: Mutex::default() }
     }
 
     pub(crate) fn with<T>(&self, pass: impl FnOnce(&mut Scratch) -> T) -> T {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
-        let mut scratch = taken.unwrap_or_else(|| Scratch::new(self.device));
+        let mut scratch = taken.unwrap_or_else(|| Scratch::new(&self.device, self.dtype));
         let outcome = pass(&mut scratch);
         idle().push(scratch);
         outcome

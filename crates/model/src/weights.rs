@@ -1,6 +1,6 @@
 //! From a checkpoint's tensors to packed weights.
 
-use fathom::{DType, Device, Weight};
+use fathom::{DType, Device, Tensor, Weight};
 
 use crate::{
     checkpoint::{Checkpoint, TensorView},
@@ -16,24 +16,29 @@ pub(crate) struct Loader<'a> {
 
 impl Loader<'_> {
     /// A vector, kept in f32: norms and biases.
-    pub(crate) fn vector(&self, name: &str, n: usize) -> Result<Vec<f32>> {
-        Ok(self.checkpoint.take(name, &[n])?.to_vec())
+    pub(crate) fn vector(&self, name: &str, n: usize) -> Result<Tensor> {
+        self.hold(self.checkpoint.take(name, &[n])?.to_vec())
+    }
+
+    /// A vector on the device.
+    pub(crate) fn hold(&self, vector: Vec<f32>) -> Result<Tensor> {
+        Ok(Tensor::vector(&self.device, vector)?)
     }
 
     /// A linear layer stored `[k, n]`, as GPT-2's Conv1D.
     pub(crate) fn conv1d(&self, name: &str, k: usize, n: usize) -> Result<Weight> {
         let view = self.checkpoint.take(name, &[k, n])?;
-        Ok(self.pack(k, n, |row, column| view.get(row * n + column)))
+        self.pack(k, n, |row, column| view.get(row * n + column))
     }
 
     /// A linear layer stored `[n, k]`, as PyTorch's Linear; embeddings `[vocabulary, h]` become heads the same way.
     pub(crate) fn linear(&self, name: &str, k: usize, n: usize) -> Result<Weight> {
         let view = self.checkpoint.take(name, &[n, k])?;
-        Ok(self.transposed(&view, k, n))
+        self.transposed(&view, k, n)
     }
 
     /// A view stored `[n, k]` as a weight `[k, n]`.
-    pub(crate) fn transposed(&self, view: &TensorView<'_>, k: usize, n: usize) -> Weight {
+    pub(crate) fn transposed(&self, view: &TensorView<'_>, k: usize, n: usize) -> Result<Weight> {
         self.pack(k, n, |row, column| view.get(column * k + row))
     }
 
@@ -53,7 +58,7 @@ impl Loader<'_> {
             }
             0.0
         };
-        Ok(self.pack(k, parts.iter().map(|(_, n)| n).sum(), element))
+        self.pack(k, parts.iter().map(|(_, n)| n).sum(), element)
     }
 
     /// Gate and up of a gated MLP, their columns interleaved for the SwiGLU epilogue.
@@ -63,16 +68,21 @@ impl Loader<'_> {
             let view = if column.is_multiple_of(2) { &gate } else { &up };
             view.get(column / 2 * k + row)
         };
-        Ok(self.pack(k, 2 * inner, element))
+        self.pack(k, 2 * inner, element)
     }
 
     /// Gate and up stored as the two halves of one tensor `[2 · inner, k]` (spec huginn §1.6), interleaved.
     pub(crate) fn gate_up_halves(&self, name: &str, k: usize, inner: usize) -> Result<Weight> {
         let view = self.checkpoint.take(name, &[2 * inner, k])?;
-        Ok(self.pack(k, 2 * inner, |row, column| view.get((column % 2 * inner + column / 2) * k + row)))
+        self.pack(k, 2 * inner, |row, column| view.get((column % 2 * inner + column / 2) * k + row))
     }
 
-    pub(crate) fn pack(&self, k: usize, n: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Weight {
-        Weight::from_fn(self.device, self.dtype, k, n, element)
+    pub(crate) fn pack(
+        &self,
+        k: usize,
+        n: usize,
+        element: impl Fn(usize, usize) -> f32 + Sync,
+    ) -> Result<Weight> {
+        Ok(Weight::from_fn(&self.device, self.dtype, k, n, element)?)
     }
 }

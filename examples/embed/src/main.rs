@@ -62,7 +62,7 @@ impl Model {
             let mut values = vec![0.0; k * n];
             let at = Coordinates { draw: Draw { key: 2024, trajectory: 0 }, position: 0, iteration: 0 };
             fill_normals(&mut values, at, Site::Mlp(index));
-            Weight::from_fn(Device::Cpu, DType::F32, k, n, |row, column| {
+            Weight::from_fn(&Device::Cpu, DType::F32, k, n, |row, column| {
                 values[row * n + column] / (k as f32).sqrt()
             })
         };
@@ -105,11 +105,11 @@ struct Thought {
 
 /// Prefills the prompt once, then thinks all `trajectories` side by side.
 fn think(model: &Model, prompt: &[u32], trajectories: &[u32]) -> Result<Vec<Thought>, Error> {
-    let tensor = || Tensor::empty(Device::Cpu);
+    let tensor = || Tensor::empty(&Device::Cpu);
     let mut scratch = Scratch { normed: tensor(), qkv: tensor(), mixed: tensor() };
     let (mut hidden, mut state) = (tensor(), tensor());
 
-    let mut root = Sequence::new(Layout { width: HEADS.kv * HEADS.dim, dtype: DType::F32 });
+    let mut root = Sequence::new(&Device::Cpu, Layout { width: HEADS.kv * HEADS.dim, dtype: DType::F32, slots: 1 });
     embedding(&model.head, prompt, 1.0, &mut hidden)?;
     model.forward(&mut hidden, slice::from_mut(&mut root), prompt.len(), &mut scratch)?;
     let mut sequences = root.fork(trajectories.len());

@@ -70,7 +70,7 @@ pub(crate) fn defaults(options: &ModelOptions) -> Result<Defaults> {
 /// # Errors
 /// Anything wrong with the folders, or options that the model cannot follow.
 pub(crate) fn open(options: &ModelOptions, search: &SearchOptions) -> Result<Engine> {
-    let (device, dtype) = (options.device, options.dtype);
+    let (device, dtype) = (&options.device, options.dtype);
     let place = folder(options.model.as_deref())?;
     let model = Model::load(&place, device, dtype).map_err(engine)?;
     let rm_place = options.reward.as_deref().map(|path| folder(Some(path))).transpose()?;
@@ -119,7 +119,7 @@ impl Engine {
 ///
 /// # Errors
 /// A folder that cannot be used; disagreement is a verdict, not an error.
-pub(crate) fn parity(path: &Path, device: Device) -> Result<Vec<Check>> {
+pub(crate) fn parity(path: &Path, device: &Device) -> Result<Vec<Check>> {
     let lines = run(&folder(Some(path))?, device).map_err(engine)?;
     let check = |line: fathom_model::parity::Line| Check {
         verdict: match line.verdict {
@@ -135,5 +135,5 @@ pub(crate) fn parity(path: &Path, device: Device) -> Result<Vec<Check>> {
 
 /// Loads a model only to describe it.
 fn describe(path: Option<&Path>) -> Result<Model> {
-    Model::load(&folder(path)?, Device::Cpu, DType::F32).map_err(engine)
+    Model::load(&folder(path)?, &Device::Cpu, DType::F32).map_err(engine)
 }

@@ -4,20 +4,21 @@ use fathom::{
     Perturb, Result as OpResult, Tensor, Weight, kv,
     ops::{
         attention::Heads,
-        embedding::embedding,
+        embedding::{Positions, embedding},
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         perturb::perturb,
+        qkv::Projection,
     },
     random::Site,
 };
 
-use super::{Input, copies, embed};
+use super::{Input, copies};
 use crate::{
     config::Gpt2Config,
     error::Result,
     head::accept_duplicate,
-    pass::{Disturbance, Run, Stream, Wanted, add, positions},
+    pass::{Disturbance, Run, Stream, Wanted, positions},
     scratch::Scratch,
     weights::Loader,
 };
@@ -37,15 +38,15 @@ pub struct Gpt2 {
 
 #[derive(Debug)]
 struct Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+    weight: Tensor,
+    bias: Tensor,
 }
 
 /// A linear layer with its bias.
 #[derive(Debug)]
 struct Affine {
     weight: Weight,
-    bias: Vec<f32>,
+    bias: Tensor,
 }
 
 #[derive(Debug)]
@@ -99,7 +100,8 @@ impl Gpt2 {
     }
 
     pub(crate) fn layout(&self) -> kv::Layout {
-        kv::Layout { width: self.heads.kv * self.heads.dim, dtype: self.tokens.dtype() }
+        let slots = self.blocks.len();
+        kv::Layout { width: self.heads.kv * self.heads.dim, dtype: self.tokens.dtype(), slots }
     }
 
     pub(crate) fn layers(&self) -> usize {
@@ -111,14 +113,14 @@ impl Gpt2 {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let affine = |a: &Affine| a.weight.bytes() + 4 * a.bias.len();
+        let affine = |a: &Affine| a.weight.bytes() + 4 * a.bias.width();
         let block = |b: &Block| {
-            affine(&b.qkv) + affine(&b.out) + affine(&b.up) + affine(&b.down) + 16 * b.norm_1.bias.len()
+            affine(&b.qkv) + affine(&b.out) + affine(&b.up) + affine(&b.down) + 16 * b.norm_1.bias.width()
         };
         self.tokens.bytes()
             + self.positions.bytes()
             + self.blocks.iter().map(block).sum::<usize>()
-            + 8 * self.norm.bias.len()
+            + 8 * self.norm.bias.width()
     }
 
     pub(crate) fn forward<'s>(
@@ -130,30 +132,30 @@ impl Gpt2 {
         scratch: &'s mut Scratch,
     ) -> OpResult<&'s mut Tensor> {
         let perturbed_embedding = !matches!(disturbance.at(Site::Embedding), Perturb::None);
-        let copies = if perturbed_embedding { 1 } else { copies(inputs, runs) };
+        let copies = if perturbed_embedding { 1 } else { copies(self.tokens.device(), inputs, runs) };
         let rows = inputs.len() / copies;
         scratch.ids.clear();
         scratch.ids.extend(positions(runs).take(rows).map(|position| position as u32));
-        embedding(&self.positions, &scratch.ids, 1.0, &mut scratch.x)?;
-        embed(&self.tokens, &inputs[..rows], &mut scratch.ids, &mut scratch.normed)?;
-        add(&mut scratch.x, &scratch.normed);
+        let positions = Positions { table: &self.positions, of_rows: &scratch.ids };
+        embedding(&self.tokens, &inputs[..rows], 1.0, Some(positions), &mut scratch.x)?;
         perturb(&mut scratch.x, disturbance.at(Site::Embedding))?;
         let mut stream = Stream::new(runs, disturbance, wanted, copies)?;
         for (layer, block) in self.blocks.iter().enumerate() {
             self.normalise(&scratch.x, &block.norm_1, &mut scratch.normed)?;
-            block.qkv.apply(&scratch.normed, Epilogue::None, &mut scratch.qkv)?;
             let last = layer + 1 == self.blocks.len();
-            stream.attend(runs, layer, last, self.heads, scratch)?;
+            let projection =
+                Projection { weight: &block.qkv.weight, bias: Some(&block.qkv.bias), heads: self.heads };
+            stream.attend(runs, layer, last, projection, None, scratch)?;
             let Scratch { x, normed, mixed, hidden, aside, .. } = &mut *scratch;
             stream.add_branch(Site::Attention(layer as u16), mixed, block.out.parts(), x, aside)?;
             self.normalise(x, &block.norm_2, normed)?;
             block.up.apply(normed, Epilogue::GeluTanh, hidden)?;
             stream.add_branch(Site::Mlp(layer as u16), hidden, block.down.parts(), x, aside)?;
         }
-        let Scratch { x, normed, .. } = scratch;
-        self.normalise(x, &self.norm, normed)?;
-        normed.repeat(stream.copies);
-        Ok(normed)
+        let Scratch { x, state, .. } = scratch;
+        self.normalise(x, &self.norm, state)?;
+        state.repeat(stream.copies)?;
+        Ok(state)
     }
 
     fn normalise(&self, x: &Tensor, norm: &Norm, out: &mut Tensor) -> OpResult<()> {
@@ -162,7 +164,7 @@ impl Gpt2 {
 }
 
 impl Affine {
-    fn parts(&self) -> (&Weight, Option<&[f32]>) {
+    fn parts(&self) -> (&Weight, Option<&Tensor>) {
         (&self.weight, Some(&self.bias))
     }
 

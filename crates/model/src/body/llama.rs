@@ -4,15 +4,17 @@ use fathom::{
     Perturb, Result as OpResult, Tensor, Weight, kv,
     ops::{
         attention::Heads,
+        embedding::embedding,
         linear::{Epilogue, linear},
         perturb::perturb,
+        qkv::Projection,
         rms_norm::rms_norm,
-        rope::{Layout, frequency, rope},
+        rope::{Layout, frequency},
     },
     random::Site,
 };
 
-use super::{Input, copies, embed};
+use super::{Input, copies};
 use crate::{
     config::{Llama3Scaling, LlamaConfig},
     error::Result,
@@ -34,15 +36,15 @@ pub struct Llama {
     /// `[h, vocabulary]` where it is not the embedding.
     head: Option<Weight>,
     blocks: Vec<Block>,
-    norm: Vec<f32>,
+    norm: Tensor,
 }
 
 #[derive(Debug)]
 struct Block {
-    norm_1: Vec<f32>,
+    norm_1: Tensor,
     qkv: Weight,
     out: Weight,
-    norm_2: Vec<f32>,
+    norm_2: Tensor,
     gate_up: Weight,
     down: Weight,
 }
@@ -93,7 +95,8 @@ impl Llama {
     }
 
     pub(crate) fn layout(&self) -> kv::Layout {
-        kv::Layout { width: self.heads.kv * self.heads.dim, dtype: self.tokens.dtype() }
+        let slots = self.blocks.len();
+        kv::Layout { width: self.heads.kv * self.heads.dim, dtype: self.tokens.dtype(), slots }
     }
 
     pub(crate) fn layers(&self) -> usize {
@@ -106,10 +109,10 @@ impl Llama {
 
     pub(crate) fn bytes(&self) -> usize {
         let block = |b: &Block| {
-            b.qkv.bytes() + b.out.bytes() + b.gate_up.bytes() + b.down.bytes() + 8 * b.norm_1.len()
+            b.qkv.bytes() + b.out.bytes() + b.gate_up.bytes() + b.down.bytes() + 8 * b.norm_1.width()
         };
         let head = self.head.as_ref().map_or(0, Weight::bytes);
-        self.tokens.bytes() + head + self.blocks.iter().map(block).sum::<usize>() + 4 * self.norm.len()
+        self.tokens.bytes() + head + self.blocks.iter().map(block).sum::<usize>() + 4 * self.norm.width()
     }
 
     pub(crate) fn forward<'s>(
@@ -121,30 +124,29 @@ impl Llama {
         scratch: &'s mut Scratch,
     ) -> OpResult<&'s mut Tensor> {
         let perturbed_embedding = !matches!(disturbance.at(Site::Embedding), Perturb::None);
-        let copies = if perturbed_embedding { 1 } else { copies(inputs, runs) };
+        let copies = if perturbed_embedding { 1 } else { copies(self.tokens.device(), inputs, runs) };
         let rows = inputs.len() / copies;
-        embed(&self.tokens, &inputs[..rows], &mut scratch.ids, &mut scratch.x)?;
+        embedding(&self.tokens, &inputs[..rows], 1.0, None, &mut scratch.x)?;
         perturb(&mut scratch.x, disturbance.at(Site::Embedding))?;
-        scratch.turn(positions(runs).take(rows), &self.frequencies);
+        scratch.turn(positions(runs).take(rows), &self.frequencies)?;
         let mut stream = Stream::new(runs, disturbance, wanted, copies)?;
         for (layer, block) in self.blocks.iter().enumerate() {
-            let Scratch { x, normed, qkv, turns, .. } = &mut *scratch;
+            let Scratch { x, normed, turns, .. } = &mut *scratch;
             rms_norm(x, &block.norm_1, self.eps, normed)?;
-            linear(normed, &block.qkv, None, Epilogue::None, qkv)?;
-            turns.repeat(qkv.rows() / turns.rows().max(1));
-            rope(qkv, self.heads.query + self.heads.kv, turns, Layout::HalfSplit)?;
+            turns.repeat(x.rows() / turns.rows().max(1))?;
             let last = layer + 1 == self.blocks.len();
-            stream.attend(runs, layer, last, self.heads, scratch)?;
+            let projection = Projection { weight: &block.qkv, bias: None, heads: self.heads };
+            stream.attend(runs, layer, last, projection, Some(Layout::HalfSplit), scratch)?;
             let Scratch { x, normed, mixed, hidden, aside, .. } = &mut *scratch;
             stream.add_branch(Site::Attention(layer as u16), mixed, (&block.out, None), x, aside)?;
             rms_norm(x, &block.norm_2, self.eps, normed)?;
             linear(normed, &block.gate_up, None, Epilogue::SwiGlu, hidden)?;
             stream.add_branch(Site::Mlp(layer as u16), hidden, (&block.down, None), x, aside)?;
         }
-        let Scratch { x, normed, .. } = scratch;
-        rms_norm(x, &self.norm, self.eps, normed)?;
-        normed.repeat(stream.copies);
-        Ok(normed)
+        let Scratch { x, state, .. } = scratch;
+        rms_norm(x, &self.norm, self.eps, state)?;
+        state.repeat(stream.copies)?;
+        Ok(state)
     }
 }
 

@@ -3,7 +3,9 @@
 mod gpt2;
 mod llama;
 
-use fathom::{Result as OpResult, Tensor, Weight, kv, ops::embedding::embedding};
+use fathom::{Device, Result as OpResult, Tensor, Weight, kv};
+
+pub use fathom::ops::embedding::Input;
 
 pub use gpt2::Gpt2;
 pub use llama::Llama;
@@ -15,15 +17,6 @@ use crate::{
     scratch::Scratch,
     weights::Loader,
 };
-
-/// One row's input.
-#[derive(Debug, Clone, Copy)]
-pub enum Input<'a> {
-    /// A token's embedding.
-    Token(u32),
-    /// A continuous thought in its place `[h]`.
-    Latent(&'a [f32]),
-}
 
 /// GPT-2 or Llama.
 #[derive(Debug)]
@@ -59,6 +52,16 @@ impl Body {
             Body::Gpt2(body) => body.layout(),
             Body::Llama(body) => body.layout(),
         }
+    }
+
+    /// An empty sequence.
+    pub fn sequence(&self) -> kv::Sequence {
+        kv::Sequence::new(self.head().device(), self.layout())
+    }
+
+    /// Scratch for its passes.
+    pub fn scratch(&self) -> Scratch {
+        Scratch::new(self.head().device(), self.head().dtype())
     }
 
     /// Bytes of keys and values a position.
@@ -108,36 +111,9 @@ impl Body {
     }
 }
 
-/// x = token embeddings, with latents in their places; `ids` is overwritten.
-fn embed(table: &Weight, inputs: &[Input<'_>], ids: &mut Vec<u32>, x: &mut Tensor) -> OpResult<()> {
-    if inputs.iter().all(|input| matches!(input, Input::Latent(_))) {
-        x.reshape(inputs.len(), table.k());
-        return place(inputs, x);
-    }
-    ids.clear();
-    ids.extend(inputs.iter().map(|input| if let Input::Token(id) = input { *id } else { 0 }));
-    embedding(table, ids, 1.0, x)?;
-    place(inputs, x)
-}
-
-/// Puts latents in their places.
-fn place(inputs: &[Input<'_>], x: &mut Tensor) -> OpResult<()> {
-    let width = x.width();
-    for (row, input) in x.data_mut().chunks_mut(width).zip(inputs) {
-        if let Input::Latent(latent) = input {
-            if latent.len() != width {
-                let what = format!("a latent of {} channels for a width of {width}", latent.len());
-                return Err(fathom::Error::Shape { operation: "embedding", what });
-            }
-            row.copy_from_slice(latent);
-        }
-    }
-    Ok(())
-}
-
 /// How many runs one stands for: all of them where each begins its sequence with the same tokens, so that their rows
-/// are the same until something perturbs them.
-fn copies(inputs: &[Input<'_>], runs: &[Run<'_>]) -> usize {
+/// are the same until something perturbs them. A GPU's epilogues write every run's keys and values, so there it is one.
+fn copies(device: &Device, inputs: &[Input<'_>], runs: &[Run<'_>]) -> usize {
     let token = |input: &Input<'_>| if let Input::Token(id) = input { Some(*id) } else { None };
     let Some(first) = runs.first().filter(|first| first.positions().start == 0 && first.count() > 1) else {
         return 1;
@@ -146,5 +122,5 @@ fn copies(inputs: &[Input<'_>], runs: &[Run<'_>]) -> usize {
     let alike = runs.iter().all(|run| run.positions() == first.positions())
         && inputs.chunks(prompt.len()).all(|other| other.iter().map(token).eq(prompt.iter().map(token)))
         && prompt.iter().all(|input| token(input).is_some());
-    if alike { runs.len() } else { 1 }
+    if alike && *device == Device::Cpu { runs.len() } else { 1 }
 }

@@ -1,6 +1,6 @@
 //! When to stop iterating: the six published criteria (spec huginn §3.2.2).
 
-use fathom::Tensor;
+use fathom::{Result, Tensor};
 
 /// What is compared from one iteration to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,7 +95,10 @@ impl ExitMonitor {
     }
 
     /// Compares the newest state `[positions, h]`, or the last position's `logits`, with the previous check's.
-    pub fn check(&mut self, state: &Tensor, logits: &[f32]) -> Exit {
+    ///
+    /// # Errors
+    /// What went wrong on the device.
+    pub fn check(&mut self, state: &Tensor, logits: &[f32]) -> Result<Exit> {
         let value = match self.criterion {
             Criterion::EntropyDiff => {
                 let entropy = -softmax(logits).iter().map(|p| p * (p + 1e-10).ln()).sum::<f64>();
@@ -115,11 +118,11 @@ impl ExitMonitor {
             Criterion::LatentDiff => mean_rows(state, &self.state, |new, old| {
                 let difference: f64 = new.iter().zip(old).map(|(a, b)| f64::from(a - b).powi(2)).sum();
                 (difference / square(new)).sqrt()
-            }),
+            })?,
             Criterion::Cosine => mean_rows(state, &self.state, |new, old| {
                 let dot: f64 = new.iter().zip(old).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
                 1.0 - dot / (square(new) * square(old)).sqrt()
-            }),
+            })?,
         };
         self.state = state.clone();
         let value = value as f32;
@@ -128,7 +131,7 @@ impl ExitMonitor {
         } else {
             value < self.threshold
         };
-        Exit { value, exit }
+        Ok(Exit { value, exit })
     }
 
     /// KL from the previous distribution, uniform at first, to `now`.
@@ -161,6 +164,7 @@ fn square(x: &[f32]) -> f64 {
     x.iter().map(|&x| f64::from(x).powi(2)).sum()
 }
 
-fn mean_rows(a: &Tensor, b: &Tensor, value: impl Fn(&[f32], &[f32]) -> f64) -> f64 {
-    (0..a.rows()).map(|row| value(a.row(row), b.row(row))).sum::<f64>() / a.rows() as f64
+fn mean_rows(a: &Tensor, b: &Tensor, value: impl Fn(&[f32], &[f32]) -> f64) -> Result<f64> {
+    let (a, b) = (a.to_rows()?, b.to_rows()?);
+    Ok(a.iter().zip(&b).map(|(a, b)| value(a, b)).sum::<f64>() / a.len() as f64)
 }

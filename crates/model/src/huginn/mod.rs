@@ -15,15 +15,16 @@ use fathom::{
     ops::{
         adapter::adapter,
         attention::Heads,
-        embedding::embedding,
+        embedding::{Input, embedding},
         linear::{Epilogue, linear},
+        qkv::Rotation,
         rms_norm::rms_norm,
-        rope::frequency,
+        rope::{Layout, frequency},
+        sandwich::{Block, Stack, sandwich},
     },
     random::{Coordinates, Site, truncated_normals},
 };
 
-use block::Block;
 pub use cache::CachePolicy;
 pub use exit::{Criterion, Exit, ExitMonitor};
 pub use reasoner::RecurrentThought;
@@ -32,7 +33,7 @@ use crate::{
     config::HuginnConfig,
     error::{Error, Result},
     head::accept_duplicate,
-    pass::{Disturbance, Place, Run, positions},
+    pass::{Disturbance, Run, positions},
     scratch::{Pool, Scratch},
     weights::Loader,
 };
@@ -57,7 +58,7 @@ pub struct Huginn {
     prelude: Vec<Block>,
     core: Vec<Block>,
     coda: Vec<Block>,
-    norm: Vec<f32>,
+    norm: Tensor,
     eos: Vec<u32>,
     scratch: Pool,
     prefilled: AtomicUsize,
@@ -78,7 +79,7 @@ impl Huginn {
         }
         let blocks = |part: &str, count: usize| -> Result<Vec<Block>> {
             let name = |i| format!("transformer.{part}.{i}");
-            (0..count).map(|i| Block::load(&name(i), config, heads, loader)).collect()
+            (0..count).map(|i| block::load(&name(i), config, heads, loader)).collect()
         };
         let table = "transformer.wte.weight";
         let head = if config.tied {
@@ -99,14 +100,14 @@ impl Huginn {
             frequencies: frequencies.collect(),
             tokens: loader.linear(table, h, config.vocab_size)?,
             head,
-            adapt_state: loader.pack(h, h, |row, column| adapter.get(column * 2 * h + row)),
-            adapt_input: loader.pack(h, h, |row, column| adapter.get(column * 2 * h + h + row)),
+            adapt_state: loader.pack(h, h, |row, column| adapter.get(column * 2 * h + row))?,
+            adapt_input: loader.pack(h, h, |row, column| adapter.get(column * 2 * h + h + row))?,
             prelude: blocks("prelude", config.prelude)?,
             core: blocks("core_block", config.core)?,
             coda: blocks("coda", config.coda)?,
             norm: loader.vector("transformer.ln_f.weight", h)?,
             eos,
-            scratch: Pool::new(loader.device),
+            scratch: Pool::new(&loader.device, loader.dtype),
             prefilled: AtomicUsize::new(0),
         })
     }
@@ -126,9 +127,20 @@ impl Huginn {
         self.core.len()
     }
 
-    /// How keys and values are stored.
+    /// How keys and values are stored; a GPU takes memory for the prelude, the coda and one iteration at first.
     pub fn layout(&self) -> kv::Layout {
-        kv::Layout { width: self.heads.kv * self.heads.dim, dtype: self.tokens.dtype() }
+        let slots = self.prelude.len() + self.coda.len() + self.core.len();
+        kv::Layout { width: self.heads.kv * self.heads.dim, dtype: self.tokens.dtype(), slots }
+    }
+
+    /// An empty sequence.
+    pub fn sequence(&self) -> kv::Sequence {
+        kv::Sequence::new(self.head().device(), self.layout())
+    }
+
+    /// Scratch for its passes.
+    pub fn scratch(&self) -> Scratch {
+        Scratch::new(self.head().device(), self.head().dtype())
     }
 
     /// Bytes of keys and values a position that was iterated `steps` times keeps under `policy`.
@@ -147,7 +159,7 @@ impl Huginn {
             + self.adapt_state.bytes()
             + self.adapt_input.bytes()
             + blocks
-            + 4 * self.norm.len()
+            + 4 * self.norm.width()
     }
 
     /// The language-model head `[h, vocabulary]`.
@@ -165,11 +177,9 @@ impl Huginn {
     /// # Errors
     /// A token outside the vocabulary.
     pub fn prelude(&self, ids: &[u32], runs: &mut [Run<'_>], scratch: &mut Scratch) -> OpResult<Tensor> {
-        embedding(&self.tokens, ids, self.embed_scale, &mut scratch.x)?;
-        scratch.turn(positions(runs), &self.frequencies);
-        for (slot, block) in self.prelude.iter().enumerate() {
-            block.forward(runs, Place { slot, read: &[slot] }, self.heads, self.eps, scratch)?;
-        }
+        let inputs: Vec<Input<'_>> = ids.iter().map(|&id| Input::Token(id)).collect();
+        embedding(&self.tokens, &inputs, self.embed_scale, None, &mut scratch.x)?;
+        self.blocks(&self.prelude, runs, scratch, |layer, slots| slots.push(layer))?;
         Ok(scratch.x.clone())
     }
 
@@ -199,17 +209,10 @@ impl Huginn {
         scratch: &mut Scratch,
     ) -> OpResult<()> {
         adapter(state, &self.adapt_state, injected, disturbance.at(Site::Latent), &mut scratch.x)?;
-        scratch.turn(positions(runs), &self.frequencies);
         let first = self.prelude.len() + self.coda.len();
-        let mut read = std::mem::take(&mut scratch.slots);
-        for (layer, block) in self.core.iter().enumerate() {
-            let slot = |iteration: usize| first + iteration * self.core.len() + layer;
-            read.clear();
-            read.extend(policy.reads(t).map(slot));
-            let place = Place { slot: slot(policy.writes(t)), read: &read };
-            block.forward(runs, place, self.heads, self.eps, scratch)?;
-        }
-        scratch.slots = read;
+        self.blocks(&self.core, runs, scratch, |layer, slots| {
+            slots.extend(policy.reads(t).map(|iteration| first + iteration * self.core.len() + layer));
+        })?;
         std::mem::swap(state, &mut scratch.x);
         Ok(())
     }
@@ -230,22 +233,39 @@ impl Huginn {
     /// Rows of another width.
     pub fn coda(&self, state: &Tensor, runs: &mut [Run<'_>], scratch: &mut Scratch) -> OpResult<Tensor> {
         rms_norm(state, &self.norm, self.eps, &mut scratch.x)?;
-        scratch.turn(positions(runs), &self.frequencies);
-        for (i, block) in self.coda.iter().enumerate() {
-            let slot = self.prelude.len() + i;
-            block.forward(runs, Place { slot, read: &[slot] }, self.heads, self.eps, scratch)?;
-        }
+        self.blocks(&self.coda, runs, scratch, |layer, slots| slots.push(self.prelude.len() + layer))?;
         self.latent_states(&scratch.x)
     }
 
+    /// Blocks on the stream in `scratch`; `slots` appends those of a layer, the one written first. Layers have as many each.
+    fn blocks(
+        &self,
+        blocks: &[Block],
+        runs: &mut [Run<'_>],
+        scratch: &mut Scratch,
+        slots: impl Fn(usize, &mut Vec<usize>),
+    ) -> OpResult<()> {
+        scratch.turn(positions(runs), &self.frequencies)?;
+        let Scratch { x, turns, sandwich: inner, slots: all, .. } = scratch;
+        all.clear();
+        (0..blocks.len()).for_each(|layer| slots(layer, all));
+        let each = all.len() / blocks.len().max(1);
+        let stack = Stack { blocks, heads: self.heads, eps: self.eps };
+        let rotation = Some(Rotation { angles: turns, layout: Layout::Interleaved });
+        sandwich(stack, x, rotation, runs, |layer| &all[layer * each..(layer + 1) * each], inner)
+    }
+
     /// s_0 of every row, like-init: σ·√h times a normal truncated at ±3 (spec huginn §1.7).
-    pub fn initial_state(&self, rows: &[Coordinates]) -> Tensor {
-        let mut state = Tensor::zeros(self.tokens.device(), rows.len(), self.width());
+    ///
+    /// # Errors
+    /// No memory on the device.
+    pub fn initial_state(&self, rows: &[Coordinates]) -> OpResult<Tensor> {
         let width = self.width();
-        for (row, &at) in state.data_mut().chunks_mut(width).zip(rows) {
+        let mut state = vec![0.0; rows.len() * width];
+        for (row, &at) in state.chunks_mut(width).zip(rows) {
             truncated_normals(row, at, Site::State);
             row.iter_mut().for_each(|x| *x *= self.state_std);
         }
-        state
+        Tensor::new(self.tokens.device(), rows.len(), width, state)
     }
 }

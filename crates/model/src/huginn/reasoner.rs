@@ -7,7 +7,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use fathom::{
     Keep, Tensor,
-    kv::Sequence,
+    kv::{Layout, Sequence},
     ops::arg_max::arg_max,
     random::{Draw, Stream, key},
 };
@@ -31,7 +31,7 @@ pub struct RecurrentThought {
     /// Key of the initial states that belong to no trajectory.
     states_key: u64,
     /// W_e·e at the thinking position `[h]`.
-    injected: Arc<Tensor>,
+    injected: Arc<Vec<f32>>,
     initial: Vec<f32>,
     states: Vec<Vec<f32>>,
 }
@@ -87,7 +87,7 @@ impl Huginn {
         let mut runs: Vec<Run<'_>> =
             pairs.map(|(sequence, tokens)| Run::admit(sequence, tokens.len())).collect();
         let shared: Vec<Draw> = states_keys.iter().map(|&key| Draw { key, trajectory: 0 }).collect();
-        let mut state = self.initial_state(&coordinates(&runs, &shared, 0));
+        let mut state = self.initial_state(&coordinates(&runs, &shared, 0))?;
         self.scratch.with(|scratch| {
             let embedded = self.prelude(&tokens.concat(), &mut runs, scratch)?;
             let injected = self.inject(&embedded)?;
@@ -117,19 +117,21 @@ impl Huginn {
         // Every row is the same token behind the same prelude, so one row stands for all.
         let mut one = Tensor::empty(embedded.device());
         embedded.select(&[0], &mut one)?;
-        let injected = Arc::new(self.inject(&one)?);
+        let injected = Arc::new(self.inject(&one)?.to_vec()?);
         let own = |draw: &Draw| match perturbation {
             Perturbation::State => Draw { key: states_key, trajectory: draw.trajectory },
             _ => Draw { key: states_key, trajectory: 0 },
         };
-        let initial = self.initial_state(&coordinates(&runs, &draws.iter().map(own).collect::<Vec<_>>(), 0));
-        let rows = sequences.into_iter().zip(draws).enumerate();
-        let thoughts = rows.map(|(row, (sequence, &draw))| RecurrentThought {
+        let initial = self
+            .initial_state(&coordinates(&runs, &draws.iter().map(own).collect::<Vec<_>>(), 0))?
+            .to_rows()?;
+        let rows = sequences.into_iter().zip(draws).zip(initial);
+        let thoughts = rows.map(|((sequence, &draw), initial)| RecurrentThought {
             sequence,
             draw,
             states_key,
             injected: injected.clone(),
-            initial: initial.row(row).to_vec(),
+            initial,
             states: Vec::new(),
         });
         Ok(thoughts.collect())
@@ -149,7 +151,7 @@ impl Huginn {
             let state: Vec<f32> =
                 thoughts.iter().flat_map(|thought| thought.state().iter().copied()).collect();
             let injected: Vec<f32> =
-                thoughts.iter().flat_map(|thought| thought.injected.data().iter().copied()).collect();
+                thoughts.iter().flat_map(|thought| thought.injected.iter().copied()).collect();
             let draws: Vec<Draw> = thoughts.iter().map(|thought| thought.draw).collect();
             let mut runs: Vec<Run<'_>> =
                 thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1)).collect();
@@ -160,8 +162,8 @@ impl Huginn {
             self.scratch.with(|scratch| {
                 self.iterate(&mut state, &injected, &mut runs, t, policy, &disturbance, scratch)
             })?;
-            for (row, thought) in thoughts.iter_mut().enumerate() {
-                thought.states.push(state.row(row).to_vec());
+            for (thought, state) in thoughts.iter_mut().zip(state.to_rows()?) {
+                thought.states.push(state);
             }
         }
         Ok(())
@@ -211,8 +213,11 @@ impl Reasoner for Huginn {
             Perturbation::None | Perturbation::State => false,
         };
         let copies = if apart { draws.len() } else { 1 };
+        let slots = self.prelude.len() + self.coda.len() + steps * self.core.len();
+        let layout = Layout { slots, ..self.layout() };
         self.prefilled.fetch_add(copies, Ordering::Relaxed);
-        let mut sequences: Vec<Sequence> = (0..copies).map(|_| Sequence::new(self.layout())).collect();
+        let mut sequences: Vec<Sequence> =
+            (0..copies).map(|_| Sequence::new(self.head().device(), layout)).collect();
         if !before.is_empty() {
             let together = (ROWS / before.len()).max(1);
             for (sequences, draws) in sequences.chunks_mut(together).zip(draws.chunks(together)) {
@@ -226,7 +231,8 @@ impl Reasoner for Huginn {
                 })?;
             }
         }
-        if copies < draws.len() {
+        if !apart {
+            // One trajectory forks as many do: where a prompt ends and a thought begins decides how a GPU sums.
             sequences = sequences.remove(0).fork(draws.len());
         }
         self.open(sequences, last, draws, states_key, perturbation)
@@ -238,8 +244,10 @@ impl Reasoner for Huginn {
         perturbation: Perturbation,
     ) -> Result<Vec<Vec<RecurrentThought>>> {
         let counts: Vec<usize> = branches.iter().map(|branch| branch.draws.len()).collect();
-        let mut thoughts: Vec<_> =
-            branches.into_iter().flat_map(|branch| fork(branch.thought, &branch.draws)).collect();
+        let mut thoughts = Vec::with_capacity(counts.iter().sum());
+        for branch in branches {
+            thoughts.extend(fork(branch.thought, &branch.draws)?);
+        }
         let mut from = 0;
         while from < thoughts.len() {
             let t = thoughts[from].states.len();
@@ -317,19 +325,21 @@ impl Huginn {
 }
 
 /// One thought a draw that continues `thought`.
-fn fork(mut thought: RecurrentThought, draws: &[Draw]) -> Vec<RecurrentThought> {
+fn fork(mut thought: RecurrentThought, draws: &[Draw]) -> Result<Vec<RecurrentThought>> {
     if let [draw] = draws {
         thought.draw = *draw;
-        return vec![thought];
+        return Ok(vec![thought]);
     }
-    let forks = draws.iter().map(|&draw| RecurrentThought {
-        // Later iterations write further slots of the thinking position, so each fork owns that position.
-        sequence: thought.sequence.duplicate(),
-        draw,
-        states_key: thought.states_key,
-        injected: thought.injected.clone(),
-        initial: thought.initial.clone(),
-        states: thought.states.clone(),
+    let forks = draws.iter().map(|&draw| {
+        Ok(RecurrentThought {
+            // Later iterations write further slots of the thinking position, so each fork owns that position.
+            sequence: thought.sequence.duplicate()?,
+            draw,
+            states_key: thought.states_key,
+            injected: thought.injected.clone(),
+            initial: thought.initial.clone(),
+            states: thought.states.clone(),
+        })
     });
     forks.collect()
 }

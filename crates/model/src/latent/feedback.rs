@@ -5,6 +5,7 @@ use fathom::{
     ops::{
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
+        scale::scale,
     },
 };
 
@@ -31,7 +32,7 @@ pub enum Feedback {
         /// `[width, h]`
         mean: Weight,
         /// `[h]`
-        bias: Vec<f32>,
+        bias: Tensor,
         /// Scale of embeddings the head was trained on.
         std: f32,
     },
@@ -40,9 +41,9 @@ pub enum Feedback {
 /// Linear, GELU (erf), Linear, LayerNorm.
 #[derive(Debug)]
 pub struct Projector {
-    first: (Weight, Vec<f32>),
-    second: (Weight, Vec<f32>),
-    norm: (Vec<f32>, Vec<f32>),
+    first: (Weight, Tensor),
+    second: (Weight, Tensor),
+    norm: (Tensor, Tensor),
 }
 
 impl Feedback {
@@ -59,7 +60,7 @@ impl Feedback {
                 let stored =
                     loader.checkpoint.shape("lt_head.fc.0.weight").and_then(|shape| shape.first().copied());
                 let inner = config.latent_width.or(stored).unwrap_or(config.width);
-                let part = |name: &str, k, n| -> Result<(Weight, Vec<f32>)> {
+                let part = |name: &str, k, n| -> Result<(Weight, Tensor)> {
                     let name = format!("lt_head.{name}");
                     Ok((
                         loader.linear(&format!("{name}.weight"), k, n)?,
@@ -95,7 +96,7 @@ impl Feedback {
             Feedback::LatentHead { features, mean, bias, std } => {
                 let mut latent = Tensor::empty(state.device());
                 linear(&features.apply(&state)?, mean, Some(bias), Epilogue::None, &mut latent)?;
-                latent.data_mut().iter_mut().for_each(|x| *x *= std);
+                scale(&mut latent, *std)?;
                 Ok(latent)
             }
         }
@@ -107,7 +108,7 @@ impl Feedback {
             Feedback::Identity => 0,
             Feedback::Projector(projector) => projector.bytes(),
             Feedback::LatentHead { features, mean, bias, .. } => {
-                features.bytes() + mean.bytes() + 4 * bias.len()
+                features.bytes() + mean.bytes() + 4 * bias.width()
             }
         }
     }
@@ -136,16 +137,16 @@ impl Projector {
             let names = names(members, part);
             loader.checkpoint.take_any(&names.each_ref().map(String::as_str), shape)
         };
-        let affine = |member: &'static str, k: usize, n: usize| -> Result<(Weight, Vec<f32>)> {
+        let affine = |member: &'static str, k: usize, n: usize| -> Result<(Weight, Tensor)> {
             let weight = take([member; 2], "weight", &[n, k])?;
-            Ok((loader.transposed(&weight, k, n), take([member; 2], "bias", &[n])?.to_vec()))
+            Ok((loader.transposed(&weight, k, n)?, loader.hold(take([member; 2], "bias", &[n])?.to_vec())?))
         };
         Ok(Self {
             first: affine("1", width, inner)?,
             second: affine("3", inner, width)?,
             norm: (
-                take(["4", "ln"], "weight", &[width])?.to_vec(),
-                take(["4", "ln"], "bias", &[width])?.to_vec(),
+                loader.hold(take(["4", "ln"], "weight", &[width])?.to_vec())?,
+                loader.hold(take(["4", "ln"], "bias", &[width])?.to_vec())?,
             ),
         })
     }
@@ -159,7 +160,7 @@ impl Projector {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let affine = |(weight, bias): &(Weight, Vec<f32>)| weight.bytes() + 4 * bias.len();
-        affine(&self.first) + affine(&self.second) + 8 * self.norm.0.len()
+        let affine = |(weight, bias): &(Weight, Tensor)| weight.bytes() + 4 * bias.width();
+        affine(&self.first) + affine(&self.second) + 8 * self.norm.0.width()
     }
 }

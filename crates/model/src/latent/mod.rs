@@ -11,7 +11,7 @@ use std::{
 };
 
 use fathom::{
-    Keep, Tensor,
+    Device, Keep, Tensor,
     kv::Sequence,
     ops::{arg_max::arg_max, perturb::perturb},
     random::{Coordinates, Draw, Site},
@@ -124,7 +124,7 @@ impl LatentChain {
             feedback,
             ids,
             context: config.context(),
-            scratch: Pool::new(loader.device),
+            scratch: Pool::new(&loader.device, loader.dtype),
             prefilled: AtomicUsize::new(0),
         })
     }
@@ -178,45 +178,57 @@ impl LatentChain {
             return Err(Error::PromptTooLong { tokens, context: self.context });
         }
         let width = self.body.width();
-        let mut states = Tensor::zeros(self.body.head().device(), sequences.len(), width);
-        let (mut left, mut out, mut first) = (sequences, states.data_mut(), 0);
+        let device = self.body.head().device();
+        let (mut left, mut first) = (sequences, 0);
         let mut parts = Vec::new();
         for count in parts_of(inputs, self.most_rows(inputs)) {
             let (sequences, others) = left.split_at_mut(count);
-            let (states, rest) = out.split_at_mut(count * width);
-            parts.push((first, sequences, states));
-            (left, out, first) = (others, rest, first + count);
+            parts.push((first, sequences));
+            (left, first) = (others, first + count);
         }
-        let pass = |(first, sequences, states): (usize, &mut [&mut Sequence], &mut [f32])| -> Result<()> {
-            let range = first..first + sequences.len();
-            let inputs = &inputs[range.clone()];
-            let flat = inputs.concat();
-            let admitted = sequences.iter_mut().zip(inputs);
-            let mut runs: Vec<Run<'_>> =
-                admitted.map(|(sequence, rows)| Run::admit(sequence, rows.len())).collect();
-            let disturbance = disturbance(&runs, range);
-            self.scratch.with(|scratch| {
-                let x = self.body.forward(&flat, &mut runs, &disturbance, Wanted::Last, scratch)?;
-                states.copy_from_slice(x.data());
-                Ok(())
-            })
-        };
-        if fits_cache(self.body.bytes()) {
-            parts.into_par_iter().try_for_each(pass)?;
+        let pass =
+            |(first, sequences): (usize, &mut [&mut Sequence]), states: &mut Tensor, at| -> Result<()> {
+                let range = first..first + sequences.len();
+                let inputs = &inputs[range.clone()];
+                let flat = inputs.concat();
+                let admitted = sequences.iter_mut().zip(inputs);
+                let mut runs: Vec<Run<'_>> =
+                    admitted.map(|(sequence, rows)| Run::admit(sequence, rows.len())).collect();
+                let disturbance = disturbance(&runs, range);
+                self.scratch.with(|scratch| {
+                    let x = self.body.forward(&flat, &mut runs, &disturbance, Wanted::Last, scratch)?;
+                    Ok(states.put(at, x)?)
+                })
+            };
+        let mut states = Tensor::zeros(device, first, width)?;
+        if self.side_by_side() {
+            let alone = |part: (usize, &mut [&mut Sequence])| -> Result<(usize, Tensor)> {
+                let (first, count) = (part.0, part.1.len());
+                let mut states = Tensor::zeros(device, count, width)?;
+                pass(part, &mut states, 0)?;
+                Ok((first, states))
+            };
+            for (first, part) in parts.into_par_iter().map(alone).collect::<Result<Vec<_>>>()? {
+                states.put(first, &part)?;
+            }
         } else {
-            parts.into_iter().try_for_each(pass)?;
+            for part in parts {
+                let first = part.0;
+                pass(part, &mut states, first)?;
+            }
         }
         Ok(states)
     }
 
-    /// Rows of one forward at most; weights that fit a cache are gone through by each thread on rows of its own.
+    /// Whether each thread goes through the weights on rows of its own, because they fit a processor's cache.
+    fn side_by_side(&self) -> bool {
+        *self.body.head().device() == Device::Cpu && fits_cache(self.body.bytes())
+    }
+
+    /// Rows of one forward at most.
     fn most_rows(&self, inputs: &[Vec<Input<'_>>]) -> usize {
         let all: usize = inputs.iter().map(Vec::len).sum();
-        if fits_cache(self.body.bytes()) {
-            all.div_ceil(rayon::current_num_threads()).min(ROWS)
-        } else {
-            ROWS
-        }
+        if self.side_by_side() { all.div_ceil(rayon::current_num_threads()).min(ROWS) } else { ROWS }
     }
 
     /// Turns states into thoughts: φ, then additive noise where the perturbation is that. Noise on a latent carries

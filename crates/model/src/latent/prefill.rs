@@ -27,7 +27,7 @@ impl LatentChain {
         let tokens: Vec<Input<'_>> = prompt.iter().map(|&id| Input::Token(id)).collect();
         let copies = if perturbs_prompt(perturbation) { draws.len() } else { 1 };
         self.prefilled.fetch_add(copies, Ordering::Relaxed);
-        let mut sequences: Vec<Sequence> = (0..copies).map(|_| Sequence::new(self.body.layout())).collect();
+        let mut sequences: Vec<Sequence> = (0..copies).map(|_| self.body.sequence()).collect();
         let mut states = self.advance(
             &mut sequences.iter_mut().collect::<Vec<_>>(),
             &vec![tokens; copies],
@@ -36,9 +36,10 @@ impl LatentChain {
                 false => Disturbance::None,
             },
         )?;
-        if copies < draws.len() {
+        if !perturbs_prompt(perturbation) {
+            // One trajectory forks as many do: where a prompt ends and a thought begins decides how a GPU sums.
             sequences = sequences.remove(0).fork(draws.len());
-            states.repeat(draws.len());
+            states.repeat(draws.len())?;
         }
         self.thoughts(sequences, states, draws, perturbation)
     }
@@ -54,13 +55,13 @@ impl LatentChain {
         let ends = self.ends(&states)?;
         let next: Vec<_> =
             draws.iter().zip(&sequences).map(|(&draw, sequence)| (draw, sequence.len())).collect();
-        let latents = self.feed_back(states.clone(), &next, perturbation)?;
-        let thoughts = sequences.into_iter().zip(draws).zip(ends).enumerate();
-        let thoughts = thoughts.map(|(row, ((sequence, &draw), ended))| ChainThought {
+        let latents = self.feed_back(states.clone(), &next, perturbation)?.to_rows()?;
+        let rows = sequences.into_iter().zip(draws).zip(ends).zip(states.to_rows()?).zip(latents);
+        let thoughts = rows.map(|((((sequence, &draw), ended), state), latent)| ChainThought {
             sequence,
             draw,
-            latents: if ended { Vec::new() } else { vec![latents.row(row).to_vec()] },
-            state: states.row(row).to_vec(),
+            latents: if ended { Vec::new() } else { vec![latent] },
+            state,
             ended,
         });
         Ok(thoughts.collect())

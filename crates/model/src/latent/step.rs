@@ -61,8 +61,8 @@ impl LatentChain {
         let ends = self.ends(&states)?;
         let mut thoughts = Vec::new();
         let mut rows = Vec::new();
-        for (row, (mut thought, draws)) in active.into_iter().enumerate() {
-            thought.state = states.row(row).to_vec();
+        for (row, ((mut thought, draws), state)) in active.into_iter().zip(states.to_rows()?).enumerate() {
+            thought.state = state;
             thought.ended = ends[row];
             rows.extend(std::iter::repeat_n(row, draws.len()));
             thoughts.extend(fork(thought, &draws));
@@ -70,9 +70,9 @@ impl LatentChain {
         let next: Vec<_> = thoughts.iter().map(|thought| (thought.draw, thought.sequence.len())).collect();
         let mut forked = Tensor::empty(states.device());
         states.select(&rows, &mut forked)?;
-        let latents = self.feed_back(forked, &next, perturbation)?;
-        for (row, thought) in thoughts.iter_mut().enumerate().filter(|(_, thought)| !thought.ended) {
-            thought.latents.push(latents.row(row).to_vec());
+        let latents = self.feed_back(forked, &next, perturbation)?.to_rows()?;
+        for (thought, latent) in thoughts.iter_mut().zip(latents).filter(|(thought, _)| !thought.ended) {
+            thought.latents.push(latent);
         }
         Ok(thoughts)
     }

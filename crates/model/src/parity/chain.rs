@@ -9,7 +9,6 @@ use std::collections::HashMap;
 
 use fathom::{
     Perturb, Tensor,
-    kv::Sequence,
     ops::linear::{Epilogue, linear},
     random::Site,
 };
@@ -20,7 +19,6 @@ use crate::{
     error::Result,
     latent::{Kind, LatentChain},
     pass::{Disturbance, Run, Wanted},
-    scratch::Scratch,
 };
 
 /// Masks of one row by pass and site, `[rows, h]` each.
@@ -67,9 +65,9 @@ fn prompts(reference: &Reference) -> Result<Vec<Vec<u32>>> {
 /// `forward_*_row0`: one pass over the first prompt.
 fn forward(chain: &LatentChain, prompt: &[u32], reference: &mut Reference) -> Result<()> {
     let inputs: Vec<Input<'_>> = prompt.iter().map(|&id| Input::Token(id)).collect();
-    let mut sequence = Sequence::new(chain.body().layout());
+    let mut sequence = chain.body().sequence();
     let mut runs = [Run::admit(&mut sequence, prompt.len())];
-    let mut scratch = Scratch::new(chain.body().head().device());
+    let mut scratch = chain.body().scratch();
     let state = chain.body().forward(&inputs, &mut runs, &Disturbance::None, Wanted::All, &mut scratch)?;
     let outputs = [
         ("forward_logits_row0", logits(chain, state)?),
@@ -78,7 +76,7 @@ fn forward(chain: &LatentChain, prompt: &[u32], reference: &mut Reference) -> Re
     ];
     for (name, computed) in outputs {
         if reference.has(name) {
-            reference.check(name, computed.data(), Tolerance::Values)?;
+            reference.check(name, &computed.to_vec()?, Tolerance::Values)?;
         }
     }
     Ok(())
@@ -163,8 +161,8 @@ impl Script<'_> {
     fn play(&self, prompt: &[u32]) -> Result<Replayed> {
         let (body, ids) = (self.chain.body(), self.chain.ids());
         let width = body.width();
-        let mut sequence = Sequence::new(body.layout());
-        let mut scratch = Scratch::new(body.head().device());
+        let mut sequence = body.sequence();
+        let mut scratch = body.scratch();
         let mut out = Replayed::default();
         let mut thinking = true;
         let mut finished = false;
@@ -183,13 +181,13 @@ impl Script<'_> {
             let states = body.forward(&inputs, &mut runs, &disturbance, Wanted::All, &mut scratch)?;
             let mut state = Tensor::empty(states.device());
             states.select(&[states.rows() - 1], &mut state)?;
-            let logits = logits(self.chain, &state)?.into_data();
+            let logits = logits(self.chain, &state)?.into_data()?;
             let token = arg_max(&logits);
             out.logits.extend(logits);
             let fed = out.latents.len() / width;
             let ends = self.chain.kind() == Kind::Colar && token == ids.latent_end;
             if thinking && fed < self.steps && !ends {
-                let mut latent = self.chain.feedback().apply(state)?.into_data();
+                let mut latent = self.chain.feedback().apply(state)?.into_data()?;
                 if let Some(noise) = self.noise.and_then(|noise| noise.get(fed * width..(fed + 1) * width)) {
                     latent.iter_mut().zip(noise).for_each(|(x, n)| *x += n);
                 }

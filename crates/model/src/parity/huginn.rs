@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use fathom::{
     Tensor,
-    kv::Sequence,
     ops::linear::{Epilogue, linear},
 };
 
@@ -13,7 +12,6 @@ use crate::{
     error::Result,
     huginn::{CachePolicy, Criterion, ExitMonitor, Huginn},
     pass::{Disturbance, Run},
-    scratch::Scratch,
 };
 
 pub(super) fn compare(network: &Huginn, reference: &mut Reference) -> Result<()> {
@@ -63,7 +61,7 @@ impl<'a> Case<'a> {
     fn last_logits(&self, hidden: &Tensor) -> Result<Vec<f32>> {
         let mut last = Tensor::empty(hidden.device());
         hidden.select(&[hidden.rows() - 1], &mut last)?;
-        Ok(self.logits(&last)?.into_data())
+        Ok(self.logits(&last)?.into_data()?)
     }
 
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
@@ -81,15 +79,14 @@ impl<'a> Case<'a> {
         let parts = ["logits_r", "latent_states_r", "head_r", "state_after_step"];
         let names: Vec<(usize, String)> = parts.into_iter().flat_map(wanted).collect();
         let deepest = names.iter().map(|(r, _)| *r).max().unwrap_or(0);
-        let mut sequences: Vec<Sequence> =
-            self.tokens.chunks(self.length).map(|_| Sequence::new(self.network.layout())).collect();
+        let mut sequences: Vec<_> =
+            self.tokens.chunks(self.length).map(|_| self.network.sequence()).collect();
         let mut runs: Vec<Run<'_>> = sequences.iter_mut().map(|s| Run::admit(s, self.length)).collect();
-        let embedded =
-            self.network.prelude(&self.tokens, &mut runs, &mut Scratch::new(self.initial.device()))?;
+        let embedded = self.network.prelude(&self.tokens, &mut runs, &mut self.network.scratch())?;
         if reference.has("embedded") {
-            reference.check("embedded", embedded.data(), Tolerance::Values)?;
+            reference.check("embedded", &embedded.to_vec()?, Tolerance::Values)?;
         }
-        let mut scratch = Scratch::new(embedded.device());
+        let mut scratch = self.network.scratch();
         let injected = self.network.inject(&embedded)?;
         let mut state = self.initial.clone();
         for r in 0..=deepest {
@@ -106,7 +103,7 @@ impl<'a> Case<'a> {
                     let hidden = self.network.coda(&state, &mut runs, &mut scratch)?;
                     if name.starts_with("head_r") { hidden } else { self.logits(&hidden)? }
                 };
-                reference.check(name, computed.data(), Tolerance::Values)?;
+                reference.check(name, &computed.to_vec()?, Tolerance::Values)?;
             }
         }
         Ok(())
@@ -126,13 +123,13 @@ impl<'a> Case<'a> {
                     .malformed(format!("tensor {name:?} has {calls} calls for {} tokens", self.length)));
             }
             let prefill = self.length + 1 - calls;
-            let mut sequence = Sequence::new(self.network.layout());
+            let mut sequence = self.network.sequence();
             let mut logits = Vec::new();
             for call in 0..calls {
                 let rows = if call == 0 { 0..prefill } else { prefill + call - 1..prefill + call };
                 let steps = depth(if call == 0 { None } else { Some(rows.start) });
                 let mut runs = [Run::admit(&mut sequence, rows.len())];
-                let mut scratch = Scratch::new(self.initial.device());
+                let mut scratch = self.network.scratch();
                 let embedded = self.network.prelude(&self.tokens[rows.clone()], &mut runs, &mut scratch)?;
                 let injected = self.network.inject(&embedded)?;
                 let mut state = self.initial(rows)?;
@@ -158,9 +155,9 @@ impl<'a> Case<'a> {
             let [steps] = reference.shape(&name)?;
             let mut state = self.initial(0..self.length)?;
             let mut monitor = ExitMonitor::new(criterion, criterion.default_threshold(), state.clone());
-            let mut sequence = Sequence::new(self.network.layout());
+            let mut sequence = self.network.sequence();
             let mut runs = [Run::admit(&mut sequence, self.length)];
-            let mut scratch = Scratch::new(self.initial.device());
+            let mut scratch = self.network.scratch();
             let embedded = self.network.prelude(&self.tokens[..self.length], &mut runs, &mut scratch)?;
             let injected = self.network.inject(&embedded)?;
             let mut values = Vec::with_capacity(steps);
@@ -173,7 +170,7 @@ impl<'a> Case<'a> {
                 } else {
                     Vec::new()
                 };
-                values.push(monitor.check(&state, &logits).value);
+                values.push(monitor.check(&state, &logits)?.value);
             }
             let exact = criterion == Criterion::ArgmaxStability;
             reference.check(&name, &values, if exact { Tolerance::Exact } else { Tolerance::Exits })?;

@@ -35,7 +35,7 @@ struct Reference {
 /// # Errors
 /// A folder that cannot be loaded, or a reference that lacks what its own runs need. A name that is not known fails
 /// as a line, not as an error.
-pub fn run(folder: &Folder, device: Device) -> Result<Vec<Line>> {
+pub fn run(folder: &Folder, device: &Device) -> Result<Vec<Line>> {
     let mut reference = Reference { tensors: Checkpoint::open_file(folder, FILE)?, lines: BTreeMap::new() };
     let model = Model::load(folder, device, DType::F32)?;
     match &model.network {

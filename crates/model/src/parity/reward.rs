@@ -10,7 +10,7 @@ const SUMS: &str = "rm.trajectory_scores";
 
 pub(super) fn compare(
     folder: &Folder,
-    device: Device,
+    device: &Device,
     ids: &ChainIds,
     reference: &mut Reference,
 ) -> Result<()> {

@@ -19,7 +19,7 @@ const DRAW: Draw = Draw { key: 0, trajectory: 0 };
 fn free_thoughts_agree_with_the_recordings() {
     for name in ["coconut-tiny", "codi-tiny", "colar-tiny"] {
         let folder = Folder::open(fixture(name)).unwrap();
-        let model = Model::load(&folder, Device::Cpu, DType::F32).unwrap();
+        let model = Model::load(&folder, &Device::Cpu, DType::F32).unwrap();
         let Network::Chain(chain) = &model.network else { panic!("{name} is a chain") };
         let reference = Checkpoint::open_file(&folder, "reference.safetensors").unwrap();
         let ids =

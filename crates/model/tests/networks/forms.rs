@@ -44,7 +44,7 @@ fn folder(name: &str, tensors: &Tensors, config: impl Fn(&mut Value)) -> tempfil
 }
 
 fn load(path: &Path, dtype: DType) -> Result<Model> {
-    Model::load(&Folder::open(path).unwrap(), Device::Cpu, dtype)
+    Model::load(&Folder::open(path).unwrap(), &Device::Cpu, dtype)
 }
 
 /// What a network thinks and answers, deterministically.

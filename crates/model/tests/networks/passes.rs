@@ -24,7 +24,7 @@ const PROMPTS: [&[u32]; 4] = [&[5, 9, 60], &[31, 102, 7, 7, 61], &[88], &[12, 4]
 fn bodies(work: impl Fn(&str, &Body)) {
     for name in ["coconut-tiny", "codi-tiny", "colar-tiny"] {
         for dtype in [DType::F32, DType::Bf16] {
-            let model = Model::load(&Folder::open(fixture(name)).unwrap(), Device::Cpu, dtype).unwrap();
+            let model = Model::load(&Folder::open(fixture(name)).unwrap(), &Device::Cpu, dtype).unwrap();
             let Network::Chain(chain) = &model.network else { panic!("{name} is a chain") };
             work(&format!("{name} in {dtype}"), chain.body());
         }
@@ -72,7 +72,7 @@ fn pass(
     (sites, trajectories): (Option<DropSites>, &[u32]),
     wanted: Wanted,
 ) -> Vec<Vec<u32>> {
-    let mut scratch = Scratch::new(Device::Cpu);
+    let mut scratch = Scratch::new(&Device::Cpu, DType::F32);
     let mut runs: Vec<Run<'_>> =
         sequences.iter_mut().zip(inputs).map(|(sequence, rows)| Run::admit(sequence, rows.len())).collect();
     let disturbance = disturbance(sites, &runs, trajectories);
@@ -85,7 +85,7 @@ fn tokens(prompt: &[u32]) -> Vec<Input<'static>> {
 }
 
 fn empty(body: &Body, count: usize) -> Vec<Sequence> {
-    (0..count).map(|_| Sequence::new(body.layout())).collect()
+    (0..count).map(|_| body.sequence()).collect()
 }
 
 /// The last of each run's rows.
@@ -173,7 +173,7 @@ fn recordings_want_all_rows() {
             let mut runs: Vec<Run<'_>> =
                 admitted.map(|(sequence, prompt)| Run::admit(sequence, prompt.len())).collect();
             let recorded = Disturbance::Recorded(&scale);
-            let mut scratch = Scratch::new(Device::Cpu);
+            let mut scratch = Scratch::new(&Device::Cpu, DType::F32);
             body.forward(&inputs, &mut runs, &recorded, wanted, &mut scratch).cloned()
         };
         for prompts in [&PROMPTS[..], &[PROMPTS[1]], &[PROMPTS[1]; 3]] {

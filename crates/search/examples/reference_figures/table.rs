@@ -127,7 +127,7 @@ impl Figure {
 impl Measured {
     /// Runs a row. Questions run beside each other, which changes no answer.
     pub(crate) fn run(row: &Row, dtype: DType) -> Result<Self> {
-        let model = Model::load(&Folder::open(repository("models/abacus-coconut"))?, Device::Cpu, dtype)?;
+        let model = Model::load(&Folder::open(repository("models/abacus-coconut"))?, &Device::Cpu, dtype)?;
         let options = SearchOptions {
             n: row.n,
             perturbation: row.perturbation,

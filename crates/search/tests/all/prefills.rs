@@ -27,7 +27,7 @@ fn folder(path: &str) -> Folder {
 }
 
 fn load(path: &str) -> Model {
-    Model::load(&folder(path), Device::Cpu, DType::F32).expect("the model loads")
+    Model::load(&folder(path), &Device::Cpu, DType::F32).expect("the model loads")
 }
 
 fn chain(model: &Model) -> &LatentChain {
@@ -80,7 +80,7 @@ fn every_latent_body_shares_its_prompt_and_its_reward_model_does() {
         for (perturbation, cost) in costs() {
             let model = load(&format!("tests/fixtures/{name}"));
             let place = folder(&format!("tests/fixtures/{name}/latent_rm"));
-            let rm = LatentRm::open(&place, Device::Cpu, DType::F32).unwrap();
+            let rm = LatentRm::open(&place, &Device::Cpu, DType::F32).unwrap();
             let thinking = Thinking { steps: 4, perturbation, seed: 2 };
             let draws = draws(2, &PROMPT, Stream::Trajectory, 0..N);
             let thoughts = think(chain(&model), &PROMPT, &draws, thinking).unwrap();
@@ -98,7 +98,7 @@ fn every_latent_body_shares_its_prompt_and_its_reward_model_does() {
 fn beam_search_shares_the_prompt() {
     let model = load("tests/fixtures/coconut-tiny");
     let rm =
-        LatentRm::open(&folder("tests/fixtures/coconut-tiny/latent_rm"), Device::Cpu, DType::F32).unwrap();
+        LatentRm::open(&folder("tests/fixtures/coconut-tiny/latent_rm"), &Device::Cpu, DType::F32).unwrap();
     let perturbation = Perturbation::Noise { std: 0.3, scope: Scope::Full };
     let thinking = Thinking { steps: 4, perturbation, seed: 2 };
     let width = Width { beams: 3, candidates: 2 };

@@ -1,6 +1,6 @@
 //! Beam search over networks: its limits, its scores, its forks.
 
-use fathom::{DType, kv::Sequence, random::Stream};
+use fathom::{DType, random::Stream};
 use fathom_model::{
     body::Input,
     latent::LatentChain,
@@ -90,7 +90,7 @@ fn forks_equal_recomputation() {
                 let fed = &beam.thought.latents()[..STEPS - 1];
                 let tokens = PROMPT.iter().map(|&id| Input::Token(id));
                 let inputs = tokens.chain(fed.iter().map(|latent| Input::Latent(latent))).collect();
-                let mut sequence = Sequence::new(chain.body().layout());
+                let mut sequence = chain.body().sequence();
                 let state = chain.advance(&mut [&mut sequence], &[inputs], |_, _| Disturbance::None).unwrap();
                 let same =
                     state.row(0).iter().zip(beam.thought.state()).all(|(a, b)| a.to_bits() == b.to_bits());

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use fathom::{
     DType, Keep, Perturb, Tensor,
-    kv::Sequence,
     ops::arg_max::arg_max,
     random::{Coordinates, Draw, Site, Stream, fill_normals, key, words},
 };
@@ -16,7 +15,6 @@ use fathom_model::{
     pass::{Disturbance, Run, Wanted},
     perturbation::{Perturbation, Scope, Sites},
     reasoner::{Reasoner, Thought},
-    scratch::Scratch,
 };
 use fathom_search::trajectories::{Thinking, draws, think};
 
@@ -47,8 +45,8 @@ fn mask(p: f32, site: Site, positions: std::ops::Range<usize>, width: usize) -> 
 /// One trajectory by hand: which sites drop in a pass of which kind is what the test knows.
 fn by_hand(chain: &LatentChain, perturbation: Perturbation) -> (Vec<Vec<f32>>, Vec<u32>) {
     let width = chain.body().width();
-    let mut sequence = Sequence::new(chain.body().layout());
-    let mut scratch = Scratch::new(chain.body().head().device());
+    let mut sequence = chain.body().sequence();
+    let mut scratch = chain.body().scratch();
     let layers = 2;
     let mut pass = |inputs: Vec<Input<'_>>, drops: bool| {
         let first = sequence.len();
@@ -81,7 +79,7 @@ fn by_hand(chain: &LatentChain, perturbation: Perturbation) -> (Vec<Vec<f32>>, V
     let mut state = pass(PROMPT.iter().map(|&id| Input::Token(id)).collect(), scope == Scope::Full);
     let mut latents: Vec<Vec<f32>> = Vec::new();
     for step in 0..STEPS {
-        let mut latent = chain.feedback().apply(state).unwrap().into_data();
+        let mut latent = chain.feedback().apply(state).unwrap().into_data().unwrap();
         if let Perturbation::Noise { std, .. } = perturbation {
             let mut normals = vec![0.0; width];
             fill_normals(&mut normals, at(PROMPT.len() + step), Site::Latent);
@@ -149,13 +147,13 @@ fn recurrent_draws_carry_the_iteration() {
         let draw = draws(SEED, &PROMPT, Stream::Trajectory, [TRAJECTORY as usize]);
         let thoughts = think(huginn, &PROMPT, &draw, thinking).unwrap();
 
-        let mut sequence = Sequence::new(huginn.layout());
+        let mut sequence = huginn.sequence();
         let mut runs = [Run::admit(&mut sequence, PROMPT.len())];
-        let mut scratch = Scratch::new(huginn.head().device());
+        let mut scratch = huginn.scratch();
         let injected = huginn.inject(&huginn.prelude(&PROMPT, &mut runs, &mut scratch).unwrap()).unwrap();
         let free = Draw { key: key(SEED, &PROMPT, Stream::State), trajectory: 0 };
         let rows = (0..PROMPT.len()).map(|p| Coordinates { draw: free, position: p as u32, iteration: 0 });
-        let mut state = huginn.initial_state(&rows.collect::<Vec<_>>());
+        let mut state = huginn.initial_state(&rows.collect::<Vec<_>>()).unwrap();
         for t in 0..STEPS {
             let at = Coordinates { iteration: t as u32, ..at(last) };
             let row = &mut state.data_mut()[last * width..];

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fathom::{DType, Device, kv::Sequence, ops::arg_max::arg_max, random::Stream};
+use fathom::{DType, Device, ops::arg_max::arg_max, random::Stream};
 use fathom_model::{
     body::Input,
     folder::Folder,
@@ -29,7 +29,7 @@ fn ending(test: impl Fn(&LatentChain, Thinking)) {
     let config = config.replace("\"latent_end_id\": 198", "\"latent_end_id\": 192");
     fs::write(place.path().join("config.json"), config).unwrap();
     fs::copy(from.path_of("model.safetensors"), place.path().join("model.safetensors")).unwrap();
-    let model = Model::load(&Folder::open(place.path()).unwrap(), Device::Cpu, DType::F32).unwrap();
+    let model = Model::load(&Folder::open(place.path()).unwrap(), &Device::Cpu, DType::F32).unwrap();
     let Network::Chain(chain) = &model.network else { panic!("a chain") };
     assert_eq!(chain.ids().latent_end, 192);
     let noise = Perturbation::Noise { std: 0.5, scope: Scope::Full };
@@ -79,7 +79,7 @@ fn an_ended_thought_goes_on_from_its_end_token() {
         let fed: Vec<Input<'_>> = tokens.chain(latents.iter().map(|latent| Input::Latent(latent))).collect();
         let head = chain.body().head();
         let first = |inputs: Vec<Input<'_>>| {
-            let mut sequence = Sequence::new(chain.body().layout());
+            let mut sequence = chain.body().sequence();
             let state = chain.advance(&mut [&mut sequence], &[inputs], |_, _| Disturbance::None).unwrap();
             let mut tokens = Vec::new();
             arg_max(&state, head, &mut tokens).unwrap();

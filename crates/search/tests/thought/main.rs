@@ -5,6 +5,7 @@
 mod beam_model;
 mod beam_tree;
 mod coordinates;
+mod devices;
 mod ending;
 mod invariance;
 mod sharing;
@@ -22,11 +23,11 @@ fn fixture(name: &str) -> Folder {
 }
 
 fn model(name: &str, dtype: DType) -> Model {
-    Model::load(&fixture(name), Device::Cpu, dtype).unwrap()
+    Model::load(&fixture(name), &Device::Cpu, dtype).unwrap()
 }
 
 fn reward(name: &str) -> LatentRm {
-    LatentRm::open(&fixture(name).subfolder("latent_rm").unwrap(), Device::Cpu, DType::F32).unwrap()
+    LatentRm::open(&fixture(name).subfolder("latent_rm").unwrap(), &Device::Cpu, DType::F32).unwrap()
 }
 
 /// The prompt of every test: ids that all fixtures' vocabularies hold.

@@ -28,7 +28,7 @@ fn with_tokenizer(name: &str) -> Model {
     }
     let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/abacus-coconut/tokenizer.json");
     fs::copy(bundled, place.path().join("tokenizer.json")).unwrap();
-    Model::load(&Folder::open(place.path()).unwrap(), Device::Cpu, DType::F32).unwrap()
+    Model::load(&Folder::open(place.path()).unwrap(), &Device::Cpu, DType::F32).unwrap()
 }
 
 fn options(n: usize) -> SearchOptions {
@@ -134,7 +134,7 @@ fn options_that_do_not_fit() {
 /// A folder without a tokenizer loads, but cannot be asked.
 #[test]
 fn questions_need_a_tokenizer() {
-    let model = Model::load(&fixture("coconut-tiny"), Device::Cpu, DType::F32).unwrap();
+    let model = Model::load(&fixture("coconut-tiny"), &Device::Cpu, DType::F32).unwrap();
     let error = Solver::new(model, None, options(1)).unwrap_err().to_string();
     assert!(error.contains("tokenizer.json"), "{error}");
 }

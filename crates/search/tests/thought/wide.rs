@@ -60,5 +60,5 @@ pub(crate) fn coconut(dtype: DType) -> Model {
     let folder = tempfile::tempdir().unwrap();
     serialize_to_file(views, None, &folder.path().join("model.safetensors")).unwrap();
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-    Model::load(&Folder::open(folder.path()).unwrap(), Device::Cpu, dtype).unwrap()
+    Model::load(&Folder::open(folder.path()).unwrap(), &Device::Cpu, dtype).unwrap()
 }
