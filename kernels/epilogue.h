@@ -5,6 +5,7 @@
 //
 // over two neighbouring columns of one row, the first of them even. It knows nothing of tiles and fragments: the main
 // loops leave their sums in shared memory, and `finish` hands them over, so that a warp writes whole lines of a row.
+// Functions have one exit: on early returns in inlined code nvcc 13.0 (cicc) runs without end.
 #pragma once
 #include "activation.h"
 #include "perturbation.h"
@@ -57,10 +58,11 @@ DEVICE void finish(Shared<const float> sums, Shared<const float> factors, const 
 #pragma unroll
         for (uint32_t i = 0; i < BATCH; i++) {
             const uint32_t row = (first + i * THREADS) / PAIRS, column = (first + i * THREADS) % PAIRS * 2;
-            if (row >= rows || column >= columns) continue;
-            float2 v = view<const float2>(sums + (row * SUMS_PITCH<N> + column))[0];
-            if constexpr (SCALED) v = make_float2(__fmul_rn(v.x, factors[row]), __fmul_rn(v.y, factors[row]));
-            epilogue.pair(first_row + row, first_column + column, v, before[i]);
+            if (row < rows && column < columns) {
+                float2 v = view<const float2>(sums + (row * SUMS_PITCH<N> + column))[0];
+                if constexpr (SCALED) v = make_float2(__fmul_rn(v.x, factors[row]), __fmul_rn(v.y, factors[row]));
+                epilogue.pair(first_row + row, first_column + column, v, before[i]);
+            }
         }
     }
 }
@@ -70,21 +72,24 @@ struct LinearEpilogue {
     const LinearParams& p;
 
     DEVICE float2 before(uint32_t row, uint32_t column) const {
+        float2 v = make_float2(0.0f, 0.0f);
         if (p.epilogue == EPILOGUE_RESIDUAL)
-            return load_pair(global<const float>(p.out.data) + ((size_t)row * p.out.pitch + column));
-        if (p.epilogue == EPILOGUE_ADD)
-            return load_pair(global<const float>(p.added) + ((size_t)row * p.added_pitch + column));
-        return make_float2(0.0f, 0.0f);
+            v = load_pair(global<const float>(p.out.data) + ((size_t)row * p.out.pitch + column));
+        else if (p.epilogue == EPILOGUE_ADD)
+            v = load_pair(global<const float>(p.added) + ((size_t)row * p.added_pitch + column));
+        return v;
     }
 
     DEVICE void pair(uint32_t row, uint32_t column, float2 v, float2 before) const {
         if (p.bias) v = add_pair(v, load_pair(global<const float>(p.bias) + column));
-        switch (p.epilogue) {
-            case EPILOGUE_GELU_TANH: v = make_float2(gelu_tanh(v.x), gelu_tanh(v.y)); break;
-            case EPILOGUE_GELU_ERF: v = make_float2(gelu_erf(v.x), gelu_erf(v.y)); break;
-            case EPILOGUE_RESIDUAL: v = add_pair(before, perturb_pair(p.perturbation, row, column, v)); break;
-            case EPILOGUE_ADD: v = add_pair(before, v); break;
-        }
+        if (p.epilogue == EPILOGUE_GELU_TANH)
+            v = make_float2(gelu_tanh(v.x), gelu_tanh(v.y));
+        else if (p.epilogue == EPILOGUE_GELU_ERF)
+            v = make_float2(gelu_erf(v.x), gelu_erf(v.y));
+        else if (p.epilogue == EPILOGUE_RESIDUAL)
+            v = add_pair(before, perturb_pair(p.perturbation, row, column, v));
+        else if (p.epilogue == EPILOGUE_ADD)
+            v = add_pair(before, v);
         store_pair(p.out.data, p.out.dtype, (size_t)row * p.out.pitch + column, v);
     }
 };
@@ -120,9 +125,8 @@ struct HeadColumns {
         : head_dim(p.head_dim),
           split(p.rotate == ROTATE_HALF_SPLIT ? (p.query_heads + p.kv_heads) * p.head_dim : 0) {}
     DEVICE uint32_t operator()(uint32_t column) const {
-        if (column >= split) return column;
-        const uint32_t within = column % head_dim;
-        return column - within + within / 2 + within % 2 * (head_dim / 2);
+        const uint32_t within = column % head_dim, paired = within / 2 + within % 2 * (head_dim / 2);
+        return column < split ? column - within + paired : column;
     }
 };
 
@@ -136,10 +140,13 @@ struct QkvEpilogue {
 
     // Cosine and sine of the pair's angle.
     DEVICE float2 before(uint32_t row, uint32_t column) const {
-        if (!rotates(column)) return make_float2(0.0f, 0.0f);
-        const Global<const float> angles =
-            global<const float>(p.angles) + ((size_t)row * p.angles_pitch + column % p.head_dim / 2);
-        return make_float2(angles[0], angles[p.head_dim / 2]);
+        float2 angle = make_float2(0.0f, 0.0f);
+        if (rotates(column)) {
+            const Global<const float> angles =
+                global<const float>(p.angles) + ((size_t)row * p.angles_pitch + column % p.head_dim / 2);
+            angle = make_float2(angles[0], angles[p.head_dim / 2]);
+        }
+        return angle;
     }
 
     DEVICE void pair(uint32_t row, uint32_t column, float2 v, float2 angle) const {
@@ -154,11 +161,13 @@ struct QkvEpilogue {
             v = make_float2(__fsub_rn(__fmul_rn(v.x, angle.x), __fmul_rn(v.y, angle.y)),
                             __fadd_rn(__fmul_rn(v.y, angle.x), __fmul_rn(v.x, angle.y)));
         const Place place = place_of(row, one);
-        if (other == one + 1 && p.head_dim % 2 == 0) return store_pair(place.data, place.dtype, place.at, v);
-        store_one(place.data, place.dtype, place.at, v.x);
-        if (other == one) return;
-        const Place second = place_of(row, other);
-        store_one(second.data, second.dtype, second.at, v.y);
+        if (other == one + 1 && p.head_dim % 2 == 0) {
+            store_pair(place.data, place.dtype, place.at, v);
+        } else {
+            store_one(place.data, place.dtype, place.at, v.x);
+            const Place second = place_of(row, other);
+            if (other != one) store_one(second.data, second.dtype, second.at, v.y);
+        }
     }
 
   private:
@@ -168,11 +177,13 @@ struct QkvEpilogue {
         uint32_t dtype;
     };
     DEVICE Place place_of(uint32_t row, uint32_t channel) const {
-        if (channel < queries()) return {p.out.data, (size_t)row * p.out.pitch + channel, p.out.dtype};
-        const KvPlace kv = global<const KvPlace>(p.places)[row];
-        const uint64_t slot = p.slot * kv.slot_stride;
-        channel -= queries();
-        return channel < keys() ? Place{kv.keys + slot, channel, p.kv_dtype}
-                                : Place{kv.values + slot, channel - keys(), p.kv_dtype};
+        Place place{p.out.data, (size_t)row * p.out.pitch + channel, p.out.dtype};
+        if (channel >= queries()) {
+            const KvPlace kv = global<const KvPlace>(p.places)[row];
+            const uint32_t within = channel - queries();
+            const bool key = within < keys();
+            place = {(key ? kv.keys : kv.values) + p.slot * kv.slot_stride, key ? within : within - keys(), p.kv_dtype};
+        }
+        return place;
     }
 };

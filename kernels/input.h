@@ -7,6 +7,11 @@
 #pragma once
 #include "epilogue.h"
 
+// Column i of the product is row i of the weight.
+struct InOrder {
+    DEVICE uint32_t operator()(uint32_t column) const { return column; }
+};
+
 constexpr uint32_t CHUNK = 8, DEPTH = 64, CHUNKS = DEPTH / CHUNK;
 
 // A thread's share of a tile of ROWS rows and DEPTH columns: a chunk of eight columns of every (THREADS / 8)th row. The
@@ -20,10 +25,8 @@ template <uint32_t ROWS, uint32_t THREADS> struct Share {
 
 // Zeroes what lies at `k` and beyond of the channels from `column` on.
 DEVICE void mask_tail(float (&v)[CHUNK], uint32_t column, uint32_t k) {
-    if (column + CHUNK <= k) return;
 #pragma unroll
-    for (uint32_t i = 0; i < CHUNK; i++)
-        if (column + i >= k) v[i] = 0.0f;
+    for (uint32_t i = 0; i < CHUNK; i++) v[i] = column + i < k ? v[i] : 0.0f;
 }
 
 DEVICE void load_chunk(float (&v)[CHUNK], Global<const float> from) {
@@ -38,6 +41,7 @@ DEVICE void load_chunk(float (&v)[CHUNK], Global<const float> from) {
 struct Unchanged {
     static constexpr bool SCALES = false;
     DEVICE void operator()(uint32_t, uint32_t, uint32_t, float (&)[CHUNK]) const {}
+    DEVICE void factors(Shared<float>) const {}
 };
 
 struct Perturbed {
@@ -50,6 +54,7 @@ struct Perturbed {
             v[i] = q.x, v[i + 1] = q.y, v[i + 2] = q.z, v[i + 3] = q.w;
         }
     }
+    DEVICE void factors(Shared<float>) const {}
 };
 
 // RMSNorm in one pass: channels times the norm's weight go in, and 1/sqrt(mean(x^2) + eps) multiplies the sums. The
@@ -57,10 +62,12 @@ struct Perturbed {
 template <uint32_t ROWS, uint32_t THREADS> struct RootMeanSquare {
     using Mine = Share<ROWS, THREADS>;
     static constexpr bool SCALES = true;
-    Global<const float> weight;
+    const Global<const float> weight;
+    const float k, eps;
     float squares[Mine::SLOTS];
 
-    DEVICE explicit RootMeanSquare(uint64_t weight) : weight(global<const float>(weight)) {
+    DEVICE RootMeanSquare(uint64_t weight, uint32_t k, float eps)
+        : weight(global<const float>(weight)), k((float)k), eps(eps) {
 #pragma unroll
         for (uint32_t slot = 0; slot < Mine::SLOTS; slot++) squares[slot] = 0.0f;
     }
@@ -73,13 +80,13 @@ template <uint32_t ROWS, uint32_t THREADS> struct RootMeanSquare {
             v[i] = __fmul_rn(v[i], w[i]);
         }
     }
-    DEVICE void factors(Shared<float> to, uint32_t k, float eps) const {
+    DEVICE void factors(Shared<float> to) const {
 #pragma unroll
         for (uint32_t slot = 0; slot < Mine::SLOTS; slot++) {
             float sum = squares[slot];
 #pragma unroll
             for (int apart = 1; apart < (int)CHUNKS; apart *= 2) sum = __fadd_rn(sum, __shfl_xor_sync(FULL_WARP, sum, apart));
-            const float mean = __fdiv_rn(sum, (float)k);
+            const float mean = __fdiv_rn(sum, k);
             if (Mine::chunk() == 0) to[Mine::row(slot)] = __frcp_rn(__fsqrt_rn(__fadd_rn(mean, eps)));
         }
     }
