@@ -138,15 +138,12 @@ struct QkvEpilogue {
     DEVICE uint32_t keys() const { return p.kv_heads * p.head_dim; }
     DEVICE bool rotates(uint32_t column) const { return p.rotate != ROTATE_NONE && column < queries() + keys(); }
 
-    // Cosine and sine of the pair's angle.
+    // Cosine and sine of the pair's angle; selections, not a branch, which nvcc 13.0 does not come to an end with.
     DEVICE float2 before(uint32_t row, uint32_t column) const {
-        float2 angle = make_float2(0.0f, 0.0f);
-        if (rotates(column)) {
-            const Global<const float> angles =
-                global<const float>(p.angles) + ((size_t)row * p.angles_pitch + column % p.head_dim / 2);
-            angle = make_float2(angles[0], angles[p.head_dim / 2]);
-        }
-        return angle;
+        const bool turns = rotates(column);
+        const Global<const float> angles =
+            global<const float>(p.angles) + (turns ? (size_t)row * p.angles_pitch + column % p.head_dim / 2 : 0);
+        return make_float2(turns ? angles[0] : 0.0f, turns ? angles[p.head_dim / 2] : 0.0f);
     }
 
     DEVICE void pair(uint32_t row, uint32_t column, float2 v, float2 angle) const {
