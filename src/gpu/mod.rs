@@ -111,6 +111,25 @@ fn row_threads(width: usize) -> u32 {
     width.div_ceil(4).next_multiple_of(32).min(512) as u32
 }
 
+/// Launches a block for each of `rows` rows of `width` channels; nothing where there are none.
+///
+/// # Safety
+/// As [`Executor::launch`].
+unsafe fn launch_rows<P: bytemuck::Pod>(
+    session: &mut Session<'_>,
+    kernel: Kernel,
+    params: &P,
+    rows: usize,
+    width: usize,
+    shared: usize,
+) -> Result<()> {
+    if rows == 0 || width == 0 {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise.
+    unsafe { session.launch(kernel, params, [rows, 1, 1], row_threads(width), shared) }
+}
+
 /// A data type as parameters name it.
 pub(crate) fn dtype(dtype: DType) -> u32 {
     match dtype {

@@ -38,6 +38,7 @@ mod head;
 pub mod huginn;
 pub mod latent;
 pub mod latent_rm;
+pub mod latents;
 pub mod load;
 pub mod parity;
 pub mod pass;
