@@ -6,6 +6,7 @@ mod buffer;
 mod executor;
 pub(crate) mod params;
 mod session;
+mod tile;
 
 #[cfg(feature = "emulator")]
 mod emulated;
