@@ -35,5 +35,5 @@ KERNEL(distance, DistanceParams, 512) {
         const float sum = block_sum(sums[i], slots + i * FOLD_SLOTS);
         result.of[i] = i < 3 ? __fsqrt_rn(sum) : sum;
     }
-    if (threadIdx.x == 0) global<Four>(p.out)[blockIdx.x] = result;
+    if (threadIdx.x == 0) view<Four>(row_of<float>(p.out, blockIdx.x))[0] = result;
 }

@@ -97,5 +97,5 @@ KERNEL(entropy, EntropyParams, 512) {
     });
     information = block_sum(information, slots + 8 * FOLD_SLOTS);
     apart = block_sum(apart, slots + 9 * FOLD_SLOTS);
-    if (threadIdx.x == 0) global<float2>(p.out)[blockIdx.x] = make_float2(information, apart);
+    if (threadIdx.x == 0) view<float2>(row_of<float>(p.out, blockIdx.x))[0] = make_float2(information, apart);
 }

@@ -205,24 +205,22 @@ typedef struct {
     uint32_t padding;
 } EmbeddingParams;
 
-// out[to[i]] = *from[i] for `rows` rows of f32, each at an address of its own.
+// out[i] = *from[i] for `rows` rows of f32, each at an address of its own.
 typedef struct {
     Rows out;
     uint64_t from;  // u64 [rows]
-    uint64_t to;    // u32 [rows]; 0: in order
     uint32_t rows;
     uint32_t width;
 } GatherParams;
 
-// x *= factor, or x += y: f32 [rows][width].
+// x *= factor: f32 [rows][width].
 typedef struct {
     Rows x;
-    Rows y;
     uint32_t rows;
     uint32_t width;
     float factor;
     uint32_t padding;
-} ElementwiseParams;
+} ScaleParams;
 
 // out = x: f32 to bf16.
 typedef struct {
@@ -281,7 +279,7 @@ typedef struct __attribute__((aligned(64))) {
 typedef struct {
     Rows x;
     Rows y;
-    uint64_t out;
+    Rows out;
     uint32_t rows;
     uint32_t width;
 } DistanceParams;
@@ -292,7 +290,7 @@ typedef struct {
 typedef struct {
     Rows logits;
     Rows before;
-    uint64_t out;
+    Rows out;
     uint32_t rows;
     uint32_t width;
     float min_p;

@@ -14,7 +14,7 @@ KERNEL(naive_distance, DistanceParams, 32) {
         yy += y[i] * y[i];
         xy += x[i] * y[i];
     }
-    const Global<float> out = global<float>(p.out) + 4 * (size_t)row;
+    const Global<float> out = global<float>(p.out.data) + (size_t)row * p.out.pitch;
     out[0] = sqrtf(apart);
     out[1] = sqrtf(xx);
     out[2] = sqrtf(yy);

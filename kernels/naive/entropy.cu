@@ -33,6 +33,7 @@ KERNEL(naive_entropy, EntropyParams, 32) {
         const float a = last.raised(i) / last.total, b = now.raised(i) / now.total;
         if (a > 0.0f) apart += a * (logf(a) - logf(b));
     }
-    global<float>(p.out)[2 * (size_t)row] = information;
-    global<float>(p.out)[2 * (size_t)row + 1] = apart;
+    const Global<float> out = global<float>(p.out.data) + (size_t)row * p.out.pitch;
+    out[0] = information;
+    out[1] = apart;
 }

@@ -5,7 +5,6 @@
 KERNEL(naive_gather, GatherParams, 256) {
     const uint32_t channel = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y;
     if (channel >= p.width) return;
-    const uint32_t to = p.to ? global<const uint32_t>(p.to)[row] : row;
     const float v = global<const float>(global<const uint64_t>(p.from)[row])[channel];
-    global<float>(p.out.data)[(size_t)to * p.out.pitch + channel] = v;
+    global<float>(p.out.data)[(size_t)row * p.out.pitch + channel] = v;
 }

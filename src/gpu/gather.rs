@@ -14,7 +14,7 @@ pub(crate) fn gather(gpu: &Gpu, rows: &[(&Tensor, usize)], out: &mut Tensor) -> 
     to.pitch = (to.pitch as usize * bytes / size_of::<u32>()) as u32;
     let mut session = gpu.session();
     let from = session.table(Table::Addresses, &addresses)?;
-    let params = GatherParams { out: to, from, to: 0, rows: rows.len() as u32, width: words as u32 };
+    let params = GatherParams { out: to, from, rows: rows.len() as u32, width: words as u32 };
     // SAFETY: rows that the tensors have, to as many of the same width in memory of its own.
     unsafe { launch_rows(&mut session, GATHER, &params, rows.len(), words, 0) }
 }

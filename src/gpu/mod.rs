@@ -14,7 +14,10 @@ mod emulated;
 pub(crate) mod adapter;
 pub(crate) mod arg_max;
 pub(crate) mod attention;
+pub(crate) mod cosine;
+pub(crate) mod distance;
 pub(crate) mod embedding;
+pub(crate) mod entropy;
 pub(crate) mod gather;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
@@ -107,10 +110,13 @@ pub(crate) fn pitch(width: usize) -> usize {
     width.next_multiple_of(8)
 }
 
-/// Threads of a block that works on a row of `width` channels, four each at a time: by the width alone.
+/// Threads of a block that works on a row of `width` channels, sixteen each at a time: by the width alone.
 fn row_threads(width: usize) -> u32 {
-    width.div_ceil(4).next_multiple_of(32).min(512) as u32
+    width.div_ceil(16).next_multiple_of(32).min(512) as u32
 }
+
+/// Bytes of shared memory that a fold over a block takes (`FOLD_SLOTS` of row.h).
+const FOLD: usize = 4 * 32;
 
 /// Launches a block for each of `rows` rows of `width` channels; nothing where there are none.
 ///

@@ -1,5 +1,5 @@
 // The Rust side of kernels/params.h, made by bindgen: scripts/params writes this file anew.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::undocumented_unsafe_blocks)]
 
 pub const DTYPE_F32: u32 = 0;
 pub const DTYPE_BF16: u32 = 1;
@@ -454,34 +454,30 @@ const _: () = {
     ["Offset of field: EmbeddingParams::padding"]
         [::core::mem::offset_of!(EmbeddingParams, padding) - 84usize];
 };
-#[doc = " out[to[i]] = *from[i] for `rows` rows of f32, each at an address of its own."]
+#[doc = " out[i] = *from[i] for `rows` rows of f32, each at an address of its own."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
 pub struct GatherParams {
     pub out: Rows,
     #[doc = " u64 [rows]"]
     pub from: u64,
-    #[doc = " u32 [rows]; 0: in order"]
-    pub to: u64,
     pub rows: u32,
     pub width: u32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of GatherParams"][::core::mem::size_of::<GatherParams>() - 40usize];
+    ["Size of GatherParams"][::core::mem::size_of::<GatherParams>() - 32usize];
     ["Alignment of GatherParams"][::core::mem::align_of::<GatherParams>() - 8usize];
     ["Offset of field: GatherParams::out"][::core::mem::offset_of!(GatherParams, out) - 0usize];
     ["Offset of field: GatherParams::from"][::core::mem::offset_of!(GatherParams, from) - 16usize];
-    ["Offset of field: GatherParams::to"][::core::mem::offset_of!(GatherParams, to) - 24usize];
-    ["Offset of field: GatherParams::rows"][::core::mem::offset_of!(GatherParams, rows) - 32usize];
-    ["Offset of field: GatherParams::width"][::core::mem::offset_of!(GatherParams, width) - 36usize];
+    ["Offset of field: GatherParams::rows"][::core::mem::offset_of!(GatherParams, rows) - 24usize];
+    ["Offset of field: GatherParams::width"][::core::mem::offset_of!(GatherParams, width) - 28usize];
 };
-#[doc = " x *= factor, or x += y: f32 [rows][width]."]
+#[doc = " x *= factor: f32 [rows][width]."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
-pub struct ElementwiseParams {
+pub struct ScaleParams {
     pub x: Rows,
-    pub y: Rows,
     pub rows: u32,
     pub width: u32,
     pub factor: f32,
@@ -489,17 +485,13 @@ pub struct ElementwiseParams {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of ElementwiseParams"][::core::mem::size_of::<ElementwiseParams>() - 48usize];
-    ["Alignment of ElementwiseParams"][::core::mem::align_of::<ElementwiseParams>() - 8usize];
-    ["Offset of field: ElementwiseParams::x"][::core::mem::offset_of!(ElementwiseParams, x) - 0usize];
-    ["Offset of field: ElementwiseParams::y"][::core::mem::offset_of!(ElementwiseParams, y) - 16usize];
-    ["Offset of field: ElementwiseParams::rows"][::core::mem::offset_of!(ElementwiseParams, rows) - 32usize];
-    ["Offset of field: ElementwiseParams::width"]
-        [::core::mem::offset_of!(ElementwiseParams, width) - 36usize];
-    ["Offset of field: ElementwiseParams::factor"]
-        [::core::mem::offset_of!(ElementwiseParams, factor) - 40usize];
-    ["Offset of field: ElementwiseParams::padding"]
-        [::core::mem::offset_of!(ElementwiseParams, padding) - 44usize];
+    ["Size of ScaleParams"][::core::mem::size_of::<ScaleParams>() - 32usize];
+    ["Alignment of ScaleParams"][::core::mem::align_of::<ScaleParams>() - 8usize];
+    ["Offset of field: ScaleParams::x"][::core::mem::offset_of!(ScaleParams, x) - 0usize];
+    ["Offset of field: ScaleParams::rows"][::core::mem::offset_of!(ScaleParams, rows) - 16usize];
+    ["Offset of field: ScaleParams::width"][::core::mem::offset_of!(ScaleParams, width) - 20usize];
+    ["Offset of field: ScaleParams::factor"][::core::mem::offset_of!(ScaleParams, factor) - 24usize];
+    ["Offset of field: ScaleParams::padding"][::core::mem::offset_of!(ScaleParams, padding) - 28usize];
 };
 #[doc = " out = x: f32 to bf16."]
 #[repr(C)]
@@ -641,19 +633,19 @@ impl Default for ArgMaxHopperParams {
 pub struct DistanceParams {
     pub x: Rows,
     pub y: Rows,
-    pub out: u64,
+    pub out: Rows,
     pub rows: u32,
     pub width: u32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of DistanceParams"][::core::mem::size_of::<DistanceParams>() - 48usize];
+    ["Size of DistanceParams"][::core::mem::size_of::<DistanceParams>() - 56usize];
     ["Alignment of DistanceParams"][::core::mem::align_of::<DistanceParams>() - 8usize];
     ["Offset of field: DistanceParams::x"][::core::mem::offset_of!(DistanceParams, x) - 0usize];
     ["Offset of field: DistanceParams::y"][::core::mem::offset_of!(DistanceParams, y) - 16usize];
     ["Offset of field: DistanceParams::out"][::core::mem::offset_of!(DistanceParams, out) - 32usize];
-    ["Offset of field: DistanceParams::rows"][::core::mem::offset_of!(DistanceParams, rows) - 40usize];
-    ["Offset of field: DistanceParams::width"][::core::mem::offset_of!(DistanceParams, width) - 44usize];
+    ["Offset of field: DistanceParams::rows"][::core::mem::offset_of!(DistanceParams, rows) - 48usize];
+    ["Offset of field: DistanceParams::width"][::core::mem::offset_of!(DistanceParams, width) - 52usize];
 };
 #[doc = " Of the softmax p of each row of logits and the softmax q of `before` (uniform where its data is 0): entropy\n -sum p ln(p + 1e-10) and KL(q | p), f32 to out [rows][2]. For the KL, probabilities below min_p of the row's largest count\n as 1/width and both distributions are renormalised (spec huginn 3.2)."]
 #[repr(C)]
@@ -661,7 +653,7 @@ const _: () = {
 pub struct EntropyParams {
     pub logits: Rows,
     pub before: Rows,
-    pub out: u64,
+    pub out: Rows,
     pub rows: u32,
     pub width: u32,
     pub min_p: f32,
@@ -669,15 +661,15 @@ pub struct EntropyParams {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of EntropyParams"][::core::mem::size_of::<EntropyParams>() - 56usize];
+    ["Size of EntropyParams"][::core::mem::size_of::<EntropyParams>() - 64usize];
     ["Alignment of EntropyParams"][::core::mem::align_of::<EntropyParams>() - 8usize];
     ["Offset of field: EntropyParams::logits"][::core::mem::offset_of!(EntropyParams, logits) - 0usize];
     ["Offset of field: EntropyParams::before"][::core::mem::offset_of!(EntropyParams, before) - 16usize];
     ["Offset of field: EntropyParams::out"][::core::mem::offset_of!(EntropyParams, out) - 32usize];
-    ["Offset of field: EntropyParams::rows"][::core::mem::offset_of!(EntropyParams, rows) - 40usize];
-    ["Offset of field: EntropyParams::width"][::core::mem::offset_of!(EntropyParams, width) - 44usize];
-    ["Offset of field: EntropyParams::min_p"][::core::mem::offset_of!(EntropyParams, min_p) - 48usize];
-    ["Offset of field: EntropyParams::padding"][::core::mem::offset_of!(EntropyParams, padding) - 52usize];
+    ["Offset of field: EntropyParams::rows"][::core::mem::offset_of!(EntropyParams, rows) - 48usize];
+    ["Offset of field: EntropyParams::width"][::core::mem::offset_of!(EntropyParams, width) - 52usize];
+    ["Offset of field: EntropyParams::min_p"][::core::mem::offset_of!(EntropyParams, min_p) - 56usize];
+    ["Offset of field: EntropyParams::padding"][::core::mem::offset_of!(EntropyParams, padding) - 60usize];
 };
 #[doc = " out[i][j] = x_i x_j / (|x_i| |x_j|), 0 where a row is zero: f32 [rows][rows]."]
 #[repr(C)]

@@ -18,6 +18,7 @@ use fathom_model::{
     body::{Body, Input},
     folder::Folder,
     huginn::CachePolicy,
+    latents::Latent,
     load::{Model, Network},
     pass::{Disturbance, DropSites, Run, Wanted},
     scratch::Scratch,
@@ -76,8 +77,8 @@ fn latent_steps(body: &Body) {
     let mut runs = [Run::admit(&mut prompt, tokens.len())];
     body.forward(&tokens, &mut runs, &Disturbance::None, Wanted::Last, &mut scratch).unwrap();
     let mut sequences = prompt.fork(ROWS);
-    let latent = vec![0.25; body.width()];
-    let inputs = vec![Input::Latent(&latent); ROWS];
+    let latent = Latent::new(&Device::Cpu, vec![0.25; body.width()]).unwrap();
+    let inputs = vec![latent.input(); ROWS];
     for step in 0..8 {
         let rows = coordinates(9 + step, 0);
         let sites = DropSites { attention: true, mlp: true, ..DropSites::default() };

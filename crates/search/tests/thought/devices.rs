@@ -3,6 +3,7 @@
 use fathom::{DType, Device, random::Stream};
 use fathom_model::{
     latent_rm::LatentRm,
+    latents::Latent,
     load::{Model, Network},
     perturbation::{Perturbation, Scope, Sites},
     reasoner::{Reasoner, Thought},
@@ -36,7 +37,7 @@ fn trajectories<R: Reasoner>(
     let thinking = Thinking { steps: STEPS, perturbation, seed: 11 };
     let draws = draws(11, &PROMPT, Stream::Trajectory, indices.iter().copied());
     let thoughts = think(reasoner, &PROMPT, &draws, thinking).unwrap();
-    let latents = thoughts.iter().map(|thought| thought.latents().to_vec()).collect();
+    let latents = thoughts.iter().map(|thought| Latent::to_rows(thought.latents()).unwrap()).collect();
     (latents, reasoner.read_out(thoughts, 3, perturbation).unwrap())
 }
 
@@ -98,7 +99,7 @@ fn beams(device: &Device, name: &str, perturbation: Perturbation) -> Vec<(Vec<Ve
     let reward = LatentRm::open(&fixture(name).subfolder("latent_rm").unwrap(), device, DType::F32).unwrap();
     let thinking = Thinking { steps: STEPS, perturbation, seed: 5 };
     let found = beam_search(chain, &reward, &PROMPT, thinking, Width { beams: 2, candidates: 2 }).unwrap();
-    found.into_iter().map(|beam| (beam.thought.latents().to_vec(), beam.score)).collect()
+    found.into_iter().map(|beam| (Latent::to_rows(beam.thought.latents()).unwrap(), beam.score)).collect()
 }
 
 /// Scores rank the same beams as the CPU's do.
