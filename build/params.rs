@@ -8,7 +8,7 @@ const HEADER: &str = "kernels/params.h";
 
 const OPENING: [&str; 2] = [
     "// The Rust side of kernels/params.h, made by bindgen: scripts/params writes this file anew.",
-    "#![allow(dead_code, missing_docs, unreachable_pub)]",
+    "#![allow(dead_code, missing_docs, unreachable_pub, clippy::undocumented_unsafe_blocks)]",
 ];
 
 pub(crate) fn generate() -> crate::Result {

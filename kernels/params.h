@@ -190,12 +190,14 @@ typedef struct {
     uint32_t padding;
 } NormParams;
 
-// out[i] = scale * table[ids[i]] + positions_table[positions[i]], f32; without the second where its data is 0.
+// out[i] = scale * table[ids[i]] + position_table[positions[i]], f32; without the second where its data is 0. A latent
+// takes the first's place where its address is not 0.
 typedef struct {
     Rows table;
     Rows position_table;
     Rows out;
     uint64_t ids;        // u32 [rows]
+    uint64_t latents;    // u64 [rows]: addresses of f32 [width], or 0; 0: none
     uint64_t positions;  // u32 [rows]
     uint32_t rows;
     uint32_t width;
@@ -203,14 +205,30 @@ typedef struct {
     uint32_t padding;
 } EmbeddingParams;
 
-// out[to[i]] = *from[i] for `rows` rows of f32, each at an address of its own.
+// out[i] = *from[i] for `rows` rows of f32, each at an address of its own.
 typedef struct {
     Rows out;
     uint64_t from;  // u64 [rows]
-    uint64_t to;    // u32 [rows]; 0: in order
     uint32_t rows;
     uint32_t width;
 } GatherParams;
+
+// x *= factor: f32 [rows][width].
+typedef struct {
+    Rows x;
+    uint32_t rows;
+    uint32_t width;
+    float factor;
+    uint32_t padding;
+} ScaleParams;
+
+// out = x: f32 to bf16.
+typedef struct {
+    Rows x;
+    Rows out;
+    uint32_t rows;
+    uint32_t width;
+} RoundParams;
 
 // x = perturb(x), f32 [rows][width].
 typedef struct {
@@ -261,7 +279,7 @@ typedef struct __attribute__((aligned(64))) {
 typedef struct {
     Rows x;
     Rows y;
-    uint64_t out;
+    Rows out;
     uint32_t rows;
     uint32_t width;
 } DistanceParams;
@@ -272,7 +290,7 @@ typedef struct {
 typedef struct {
     Rows logits;
     Rows before;
-    uint64_t out;
+    Rows out;
     uint32_t rows;
     uint32_t width;
     float min_p;

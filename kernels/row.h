@@ -51,6 +51,19 @@ DEVICE void store_four(Global<float> to, const Four& v, uint32_t count) {
         if (i < count) to[i] = v.of[i];
 }
 
+DEVICE Four load_four(Global<const __nv_bfloat16> from, uint32_t count) {
+    Four v = {};
+    if (count == 4) {
+        const uint2 pairs = view<const uint2>(from)[0];
+        return {{__uint_as_float(pairs.x << 16), __uint_as_float(pairs.x & 0xffff0000u),
+                 __uint_as_float(pairs.y << 16), __uint_as_float(pairs.y & 0xffff0000u)}};
+    }
+#pragma unroll
+    for (uint32_t i = 0; i < 3; i++)
+        if (i < count) v.of[i] = __bfloat162float(from[i]);
+    return v;
+}
+
 DEVICE uint32_t bf16_pair(float low, float high) {
     return (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(low)) |
            (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(high)) << 16;
@@ -89,4 +102,7 @@ template <class Fold> DEVICE float fold_block(float v, float neutral, Shared<flo
 }
 DEVICE float block_sum(float v, Shared<float> slots) {
     return fold_block(v, 0.0f, slots, [](float a, float b) { return a + b; });
+}
+DEVICE float block_max(float v, Shared<float> slots) {
+    return fold_block(v, -INFINITY, slots, [](float a, float b) { return fmaxf(a, b); });
 }

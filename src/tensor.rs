@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use half::bf16;
+use smallvec::SmallVec;
 
 use crate::{
     DType, Device, Result,
@@ -196,6 +197,21 @@ impl Tensor {
         }
     }
 
+    /// The elements of row `index`, brought to the host; panics past the end, as slices do.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_vec`].
+    pub fn row_to_vec(&self, index: usize) -> Result<Vec<f32>> {
+        match self.device {
+            Device::Cpu => Ok(self.row(index).to_vec()),
+            Device::Gpu(_) => {
+                let mut row = Self::operand(&self.device, self.dtype());
+                row.gather(&[(self, index)])?;
+                row.to_vec()
+            }
+        }
+    }
+
     /// All elements, row-major, of a tensor on the CPU; panics for one on a GPU, whose elements [`Tensor::to_vec`] brings
     /// to the host.
     pub fn data(&self) -> &[f32] {
@@ -247,22 +263,36 @@ impl Tensor {
     /// Writes the chosen rows to `out`, in the order given.
     ///
     /// # Errors
-    /// A row past the end; another device or data type.
+    /// As [`Tensor::gather`].
     pub fn select(&self, rows: &[usize], out: &mut Self) -> Result<()> {
-        for &row in rows {
-            check("select", row < self.rows, || format!("row {row} of {}", self.rows))?;
+        out.reshape(0, self.width)?;
+        let rows: SmallVec<[(&Self, usize); 64]> = rows.iter().map(|&row| (self, row)).collect();
+        out.gather(&rows)
+    }
+
+    /// Becomes the chosen rows of other tensors of one width, in the order given.
+    ///
+    /// # Errors
+    /// A row past the end; another width, device or data type; no memory on the device.
+    pub fn gather(&mut self, rows: &[(&Self, usize)]) -> Result<()> {
+        let width = rows.first().map_or(self.width, |(first, _)| first.width);
+        for &(from, row) in rows {
+            check("gather", row < from.rows && from.width == width, || {
+                format!("row {row} of [{}, {}] for a width of {width}", from.rows, from.width)
+            })?;
+            let alike = (&from.device, from.dtype()) == (&self.device, self.dtype());
+            check("gather", alike, || format!("from {} to {}", from.device, self.device))?;
         }
-        check("select", out.device == self.device, || format!("from {} to {}", self.device, out.device))?;
-        out.reshape(rows.len(), self.width)?;
-        match &self.device {
+        self.reshape(rows.len(), width)?;
+        match self.device.clone() {
             Device::Cpu => {
-                for (place, &row) in rows.iter().enumerate() {
-                    out.data_mut()[place * self.width..(place + 1) * self.width]
-                        .copy_from_slice(self.row(row));
+                for (place, (from, row)) in self.data_mut().chunks_mut(width.max(1)).zip(rows) {
+                    place.copy_from_slice(from.row(*row));
                 }
                 Ok(())
             }
-            Device::Gpu(gpu) => gpu::gather::select(gpu, self, rows, out),
+            Device::Gpu(_) if rows.is_empty() => Ok(()),
+            Device::Gpu(gpu) => gpu::gather::gather(&gpu, rows, self),
         }
     }
 
@@ -349,6 +379,12 @@ impl Tensor {
                 dtype: gpu::dtype(*dtype),
             },
         }
+    }
+
+    /// Where row `index` begins; of a tensor on a GPU.
+    pub(crate) fn row_address(&self, index: usize) -> u64 {
+        let rows = self.device_rows();
+        rows.data + (index * rows.pitch as usize * self.dtype().bytes()) as u64
     }
 
     /// Its rows as kernels change them in place: no clone sees it.

@@ -1,32 +1,43 @@
-//! Huginn's adapter at its full width.
+//! Huginn's adapter, alone and with the noise that perturbs its state.
 
-use std::hint::black_box;
+use std::{cell::LazyCell, hint::black_box};
 
-use fathom::{Device, Perturb, Tensor, ops::adapter::adapter};
+use fathom::{Perturb, ops::adapter::adapter, random::Site};
 
 use crate::{
-    data::{DTYPES, Rotation, tensor},
-    suite::{Suite, Work},
+    harness::{
+        network::HUGINN,
+        suite::{DTYPES, Suite, Work},
+    },
+    linear::ROWS,
+    perturb::coordinates,
 };
 
-const WIDTH: usize = 5280;
-
 pub(crate) fn bench(suite: &mut Suite) {
+    let width = HUGINN.width;
     for dtype in DTYPES {
-        suite.group(&format!("adapter {dtype}"), |group| {
-            for m in [1, 64] {
-                let bytes = WIDTH * WIDTH * dtype.bytes() + 4 * 3 * m * WIDTH;
-                let work = Work { dtype, flop: 2 * m * WIDTH * WIDTH, bytes };
-                group.case(format!("{WIDTH}→{WIDTH}, M = {m}"), work, || {
-                    let (mut state, injected) = (tensor(m, WIDTH), tensor(m, WIDTH));
-                    let mut weights = Rotation::new(dtype, WIDTH, WIDTH);
-                    let mut out = Tensor::empty(&Device::Cpu);
-                    move || {
-                        let state = black_box(&mut state);
-                        adapter(state, weights.next(), &injected, Perturb::None, &mut out)
-                            .expect("shapes fit");
-                    }
-                });
+        suite.group("adapter", dtype, |place, group| {
+            let weights = LazyCell::new(|| place.rotation(width, width));
+            let weights = &weights;
+            for noise in [false, true] {
+                for m in ROWS {
+                    let bytes = width * width * dtype.bytes() + 4 * 3 * m * width;
+                    let work = Work { dtype, flop: 2 * m * width * width, bytes };
+                    let with = if noise { ", noise" } else { "" };
+                    group.case(format!("{width}→{width}, M = {m}{with}"), work, || {
+                        let (mut state, injected) = (place.tensor(m, width), place.tensor(m, width));
+                        let (rows, mut out) = (coordinates(m), place.empty());
+                        move || {
+                            let perturbation = match noise {
+                                true => Perturb::Noise { std: 1e-3, site: Site::Latent, rows: &rows },
+                                false => Perturb::None,
+                            };
+                            let state = black_box(&mut state);
+                            adapter(state, weights.next(), &injected, perturbation, &mut out)
+                                .expect("shapes fit");
+                        }
+                    });
+                }
             }
         });
     }

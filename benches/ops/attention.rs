@@ -1,84 +1,101 @@
-//! Attention of GPT-2 small: N trajectories over a prompt that they share or each have, and a prompt over itself.
+//! Attention: N trajectories over a prompt that they share or each have, and a prompt over itself.
 
 use std::hint::black_box;
 
 use fathom::{
-    DType, Device, Tensor,
-    kv::{Layout, Sequence},
-    ops::attention::{Heads, Query, attention},
+    kv::Sequence,
+    ops::attention::{Query, attention},
 };
 
 use crate::{
-    data::{DTYPES, grow, tensor},
-    suite::{Group, Suite, Work},
+    NETWORKS,
+    harness::{
+        data::{Place, grow, trajectories},
+        network::Network,
+        suite::{DTYPES, Group, Suite, Work},
+    },
+    operand_type,
 };
 
-const HEADS: Heads = Heads { query: 12, kv: 12, dim: 64 };
-const WIDTH: usize = 768;
-const PROMPT: usize = 64;
-const SUFFIX: usize = 6;
+/// Trajectories.
+const ROWS: [usize; 4] = [1, 8, 64, 256];
 
-/// Layers, taken in turn as in a pass.
-const LAYERS: usize = 12;
+/// Positions of a prompt, and of what follows it.
+const LENGTHS: [[usize; 2]; 4] = [[64, 6], [100, 10], [500, 50], [1000, 100]];
+
+/// Positions of a prompt that attends to itself.
+const PROMPTS: [usize; 5] = [64, 512, 1024, 2048, 4096];
 
 pub(crate) fn bench(suite: &mut Suite) {
     for dtype in DTYPES {
-        suite.group(&format!("attention {dtype}"), |group| {
-            for rows in [8, 64] {
-                let every = |sequence| Query { sequence, visible: PROMPT + SUFFIX };
-                let queries: Vec<Query> = (0..rows).map(every).collect();
-                let prefix = format!("N = {rows}, prompt {PROMPT}");
-                let positions = PROMPT + rows * SUFFIX;
-                case(group, format!("{prefix} shared, suffix {SUFFIX}"), dtype, positions, &queries, || {
-                    let mut root = Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 });
-                    grow(&mut root, LAYERS, PROMPT);
-                    let mut sequences = root.fork(rows);
-                    sequences.iter_mut().for_each(|sequence| grow(sequence, LAYERS, SUFFIX));
-                    sequences
-                });
-                let positions = rows * (PROMPT + SUFFIX);
-                case(group, format!("{prefix} private, suffix {SUFFIX}"), dtype, positions, &queries, || {
-                    let private = |_| {
-                        let mut sequence =
-                            Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 });
-                        grow(&mut sequence, LAYERS, PROMPT + SUFFIX);
-                        sequence
-                    };
-                    (0..rows).map(private).collect()
-                });
+        suite.group("attention", dtype, |place, group| {
+            for network in NETWORKS {
+                for (lengths, rows) in LENGTHS.iter().flat_map(|&l| ROWS.map(|rows| (l, rows))) {
+                    decode(place, group, network, lengths, rows);
+                }
+                for prompt in PROMPTS {
+                    prefill(place, group, network, prompt);
+                }
             }
-            let every = |at| Query { sequence: 0, visible: at + 1 };
-            let queries: Vec<Query> = (0..PROMPT).map(every).collect();
-            case(group, format!("a prompt of {PROMPT}, causal"), dtype, PROMPT, &queries, || {
-                let mut sequence = Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 });
-                grow(&mut sequence, LAYERS, PROMPT);
-                vec![sequence]
-            });
         });
     }
 }
 
-/// `positions` counts those whose keys and values are stored, each once.
+fn decode(place: &Place, group: &mut Group<'_>, network: &Network, lengths: [usize; 2], rows: usize) {
+    let [prompt, suffix] = lengths;
+    let cached = network.heads.kv * network.heads.dim;
+    let every = |sequence| Query { sequence, visible: prompt + suffix };
+    let queries: Vec<Query> = (0..rows).map(every).collect();
+    for shared in [true, false] {
+        let (kind, positions) = match shared {
+            true => ("shared", prompt + rows * suffix),
+            false => ("private", rows * (prompt + suffix)),
+        };
+        let name = format!("{} N = {rows}, prompt {prompt} {kind}, suffix {suffix}", network.name);
+        case(place, group, network, name, positions, &queries, |slots| {
+            trajectories(place, cached, slots, rows, lengths, shared)
+        });
+    }
+}
+
+fn prefill(place: &Place, group: &mut Group<'_>, network: &Network, prompt: usize) {
+    let every = |at| Query { sequence: 0, visible: at + 1 };
+    let queries: Vec<Query> = (0..prompt).map(every).collect();
+    let name = format!("{} a prompt of {prompt}, causal", network.name);
+    case(place, group, network, name, prompt, &queries, |slots| {
+        let mut sequence = place.sequence(network.heads.kv * network.heads.dim, slots);
+        grow(&mut sequence, slots, prompt);
+        vec![sequence]
+    });
+}
+
+/// `positions` counts those whose keys and values are stored, each once; `sequences` has as many slots as it is given.
 fn case(
+    place: &Place,
     group: &mut Group<'_>,
+    network: &Network,
     name: String,
-    dtype: DType,
     positions: usize,
     queries: &[Query],
-    sequences: impl FnOnce() -> Vec<Sequence>,
+    sequences: impl FnOnce(usize) -> Vec<Sequence>,
 ) {
+    let heads = network.heads;
+    let (width, cached) = (heads.query * heads.dim, heads.kv * heads.dim);
     let visible: usize = queries.iter().map(|query| query.visible).sum();
-    let bytes = 2 * positions * WIDTH * dtype.bytes() + 4 * 2 * queries.len() * WIDTH;
-    // Scores and sums are f32 whatever keys and values are stored in.
-    let work = Work { dtype: DType::F32, flop: 4 * visible * WIDTH, bytes };
+    let stored = 2 * positions * cached * place.dtype.bytes();
+    let bytes = stored + 2 * operand_type(place).bytes() * queries.len() * width;
+    // On the CPU scores and sums are f32 whatever keys and values are stored in.
+    let work = Work { dtype: operand_type(place), flop: 4 * visible * width, bytes };
     group.case(name, work, || {
-        let sequences = sequences();
-        let qkv = tensor(queries.len(), HEADS.fused_width());
-        let mut out = Tensor::empty(&Device::Cpu);
-        let mut layer = 0;
+        // Layers, taken in turn as in a pass.
+        let slots = place.streamed().div_ceil(stored).min(network.layers);
+        let sequences = sequences(slots);
+        let q = place.operand(queries.len(), width);
+        let mut out = place.empty_operand();
+        let mut slot = 0;
         move || {
-            layer = (layer + 1) % LAYERS;
-            attention(black_box(&qkv), HEADS, &sequences, &[layer], queries, &mut out).expect("shapes fit");
+            slot = (slot + 1) % slots;
+            attention(black_box(&q), heads, &sequences, &[slot], queries, &mut out).expect("shapes fit");
         }
     });
 }

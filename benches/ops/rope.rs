@@ -1,31 +1,34 @@
-//! Rotary positions of the heads of Llama 3.2 1B (queries and keys) and of Huginn.
+//! Rotary positions of the queries and keys of Llama 3.2 1B and of Huginn.
 
 use std::hint::black_box;
 
 use fathom::{
-    DType, Device, Tensor,
-    ops::rope::{Layout, angles, frequency, rope},
+    DType,
+    ops::rope::{angles, frequency, rope},
 };
 
-use crate::{
-    data::tensor,
+use crate::harness::{
+    network::{HUGINN, LLAMA, Network},
     suite::{Suite, Work},
 };
 
-const ROWS: usize = 64;
-
 pub(crate) fn bench(suite: &mut Suite) {
-    suite.group("rope", |group| {
-        for (heads, dim, layout) in [(32 + 8, 64, Layout::HalfSplit), (2 * 55, 96, Layout::Interleaved)] {
-            let work = Work { dtype: DType::F32, flop: 0, bytes: 4 * ROWS * (2 * heads * dim + dim) };
-            group.case(format!("[{ROWS}, {heads} · {dim}], {layout:?}"), work, || {
-                let frequencies: Vec<f32> =
-                    (0..dim / 2).map(|pair| frequency(10_000.0, 2 * pair, dim)).collect();
-                let mut turns = Tensor::empty(&Device::Cpu);
-                angles(&(0..ROWS).collect::<Vec<_>>(), &frequencies, &mut turns);
-                let mut x = tensor(ROWS, heads * dim);
-                move || rope(black_box(&mut x), heads, &turns, layout).expect("shapes fit")
-            });
+    suite.group("rope", DType::F32, |place, group| {
+        for &Network { heads, form, .. } in [&LLAMA, &HUGINN] {
+            let (turned, dim) = (heads.query + heads.kv, heads.dim);
+            let Some(layout) = form.rotation() else { continue };
+            for rows in [1, 64, 512] {
+                let work = Work { dtype: DType::F32, flop: 0, bytes: 4 * rows * (2 * turned * dim + dim) };
+                group.case(format!("[{rows}, {turned} · {dim}], {layout:?}"), work, || {
+                    let frequencies: Vec<f32> =
+                        (0..dim / 2).map(|pair| frequency(10_000.0, 2 * pair, dim)).collect();
+                    let mut turns = place.empty();
+                    angles(&(0..rows).collect::<Vec<_>>(), &frequencies, &mut turns)
+                        .expect("memory of the device");
+                    let mut x = place.tensor(rows, turned * dim);
+                    move || rope(black_box(&mut x), turned, &turns, layout).expect("shapes fit")
+                });
+            }
         }
     });
 }

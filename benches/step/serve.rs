@@ -9,22 +9,23 @@ use std::{
 };
 
 use fathom::{
-    Device, Tensor, Weight,
+    Device,
     ops::linear::{Epilogue, linear},
 };
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::{
     case::{Case, Work},
-    network::{self, Step},
+    harness::{data::Place, network::GPT2},
+    network::{Shape, Step},
 };
 
 /// A case runs this long at least, and this often.
 const SECONDS: f64 = 0.25;
 const RUNS: usize = 5;
 
-/// Bytes of weights that products walk through: a weight that comes round again comes from memory.
-const STREAMED: usize = 128 << 20;
+/// Positions after the prompt, the step's own included.
+const SUFFIX: usize = 7;
 
 /// Answers cases from the input, one a line, with the median seconds of a run, or with why there is none.
 pub(crate) fn serve() -> Result<(), Box<dyn Error>> {
@@ -81,19 +82,15 @@ impl Server {
 fn prepare(work: Work) -> fathom::Result<Run> {
     match work {
         Work::Step { shared, dtype, rows, prompt } => {
-            let mut step = Step::new(dtype, rows, prompt, shared)?;
+            let place = Place { device: Device::Cpu, dtype };
+            let lengths = [prompt, SUFFIX];
+            let mut step = Step::new(&place, Shape { network: &GPT2, rows, lengths, shared, head: false })?;
             Ok(Box::new(move || step.run()))
         }
         Work::Linear { dtype, m, k, n } => {
-            let x = Tensor::new(&Device::Cpu, m, k, network::random(m * k, 1.0))?;
-            let one = network::weight(dtype, k, n);
-            let copies: Vec<Weight> = vec![one.clone(); STREAMED.div_ceil(one.bytes())];
-            let mut out = Tensor::empty(&Device::Cpu);
-            let mut at = 0;
-            Ok(Box::new(move || {
-                at = (at + 1) % copies.len();
-                linear(black_box(&x), &copies[at], None, Epilogue::None, &mut out)
-            }))
+            let place = Place { device: Device::Cpu, dtype };
+            let (x, weights, mut out) = (place.operand(m, k), place.rotation(k, n), place.empty());
+            Ok(Box::new(move || linear(black_box(&x), weights.next(), None, Epilogue::None, &mut out)))
         }
     }
 }

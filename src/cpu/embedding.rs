@@ -1,4 +1,4 @@
-//! Rows of an embedding that is stored as the head `[h, vocabulary]`, and latents among them.
+//! Rows of an embedding that is stored as the head `[h, vocabulary]`, and thoughts among them.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ thread_local! {
     static COLUMNS: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
-/// out[i] = scale · column id of the head, or the latent, plus the position's column.
+/// out[i] = scale · column id of the head, or the row given, plus the position's column.
 pub(crate) fn embedding(
     head: &Weight,
     inputs: &[Input<'_>],
@@ -41,7 +41,7 @@ pub(crate) fn embedding(
                 Input::Token(id) => {
                     x.iter_mut().enumerate().for_each(|(k, x)| *x = scale * head.get(k, id as usize));
                 }
-                Input::Latent(latent) => x.copy_from_slice(latent),
+                Input::Row(rows, at) => x.copy_from_slice(rows.row(at)),
             }
             match positions.map(|Positions { table, of_rows }| (table, of_rows[row])) {
                 Some((_, at)) if Some(at) == position => {

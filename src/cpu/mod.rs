@@ -4,7 +4,10 @@
 pub(crate) mod activation;
 pub(crate) mod arg_max;
 pub(crate) mod attention;
+pub(crate) mod cosine;
+pub(crate) mod distance;
 pub(crate) mod embedding;
+pub(crate) mod entropy;
 pub(crate) mod fetch;
 pub(crate) mod gemm;
 pub(crate) mod linear;

@@ -1,10 +1,12 @@
-//! Launches of `kernels/embedding.cu`.
+//! Launch of `kernels/embedding.cu`.
 
-use super::Gpu;
+use super::{Gpu, Kernel, Table, launch_rows, params::EmbeddingParams};
 use crate::{
-    Result, Tensor, Weight,
+    DType, Result, Tensor, Weight,
     ops::embedding::{Input, Positions},
 };
+
+const EMBEDDING: Kernel = Kernel { file: "embedding", name: "embedding" };
 
 pub(crate) fn embedding(
     gpu: &Gpu,
@@ -14,6 +16,34 @@ pub(crate) fn embedding(
     positions: Option<Positions<'_>>,
     out: &mut Tensor,
 ) -> Result<()> {
-    let _ = (table, inputs, scale, positions, out);
-    Err(crate::Error::Device { device: gpu.name().into(), what: "not yet".into() })
+    let (rows, width) = (inputs.len(), table.k());
+    let (mut ids, mut latents) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+    for input in inputs {
+        let (id, address) = match *input {
+            Input::Token(id) => (id, 0),
+            Input::Row(from, row) => {
+                from.rows_of("embedding", DType::F32)?;
+                (0, from.row_address(row))
+            }
+        };
+        ids.push(id);
+        latents.push(address);
+    }
+    let mut session = gpu.session();
+    let mut params = EmbeddingParams {
+        table: table.device_columns(),
+        out: out.rows_of("embedding", DType::F32)?,
+        ids: session.table(Table::Ids, &ids)?,
+        latents: session.table(Table::Addresses, &latents)?,
+        rows: rows as u32,
+        width: width as u32,
+        scale,
+        ..Default::default()
+    };
+    if let Some(Positions { table, of_rows }) = positions {
+        params.position_table = table.device_columns();
+        params.positions = session.table(Table::Positions, of_rows)?;
+    }
+    // SAFETY: ids, rows and positions that the tables and tensors have, all of one width.
+    unsafe { launch_rows(&mut session, EMBEDDING, &params, rows, width, 0) }
 }

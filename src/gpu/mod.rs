@@ -6,6 +6,7 @@ mod buffer;
 mod executor;
 pub(crate) mod params;
 mod session;
+mod tile;
 
 #[cfg(feature = "emulator")]
 mod emulated;
@@ -13,7 +14,10 @@ mod emulated;
 pub(crate) mod adapter;
 pub(crate) mod arg_max;
 pub(crate) mod attention;
+pub(crate) mod cosine;
+pub(crate) mod distance;
 pub(crate) mod embedding;
+pub(crate) mod entropy;
 pub(crate) mod gather;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
@@ -104,6 +108,33 @@ impl fmt::Debug for Gpu {
 /// Elements from one row of `width` to the next: rows begin at multiples of 16 bytes, whatever their type.
 pub(crate) fn pitch(width: usize) -> usize {
     width.next_multiple_of(8)
+}
+
+/// Threads of a block that works on a row of `width` channels, sixteen each at a time: by the width alone.
+fn row_threads(width: usize) -> u32 {
+    width.div_ceil(16).next_multiple_of(32).min(512) as u32
+}
+
+/// Bytes of shared memory that a fold over a block takes (`FOLD_SLOTS` of row.h).
+const FOLD: usize = 4 * 32;
+
+/// Launches a block for each of `rows` rows of `width` channels; nothing where there are none.
+///
+/// # Safety
+/// As [`Executor::launch`].
+unsafe fn launch_rows<P: bytemuck::Pod>(
+    session: &mut Session<'_>,
+    kernel: Kernel,
+    params: &P,
+    rows: usize,
+    width: usize,
+    shared: usize,
+) -> Result<()> {
+    if rows == 0 || width == 0 {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise.
+    unsafe { session.launch(kernel, params, [rows, 1, 1], row_threads(width), shared) }
 }
 
 /// A data type as parameters name it.

@@ -1,5 +1,5 @@
 // The Rust side of kernels/params.h, made by bindgen: scripts/params writes this file anew.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::undocumented_unsafe_blocks)]
 
 pub const DTYPE_F32: u32 = 0;
 pub const DTYPE_BF16: u32 = 1;
@@ -118,6 +118,38 @@ const _: () = {
     ["Offset of field: LinearParams::perturbation"]
         [::core::mem::offset_of!(LinearParams, perturbation) - 88usize];
 };
+#[doc = " What linear_hopper.cu takes: `linear`, and the tensor maps of its operands in tiles of 64 channels, 64 or 128 columns of\n W and as many rows of x as the kernel's name says."]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Debug, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct LinearHopperParams {
+    pub x_map: [u64; 16usize],
+    pub weight_map: [u64; 16usize],
+    pub linear: LinearParams,
+    pub padding: u64,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of LinearHopperParams"][::core::mem::size_of::<LinearHopperParams>() - 384usize];
+    ["Alignment of LinearHopperParams"][::core::mem::align_of::<LinearHopperParams>() - 64usize];
+    ["Offset of field: LinearHopperParams::x_map"]
+        [::core::mem::offset_of!(LinearHopperParams, x_map) - 0usize];
+    ["Offset of field: LinearHopperParams::weight_map"]
+        [::core::mem::offset_of!(LinearHopperParams, weight_map) - 128usize];
+    ["Offset of field: LinearHopperParams::linear"]
+        [::core::mem::offset_of!(LinearHopperParams, linear) - 256usize];
+    ["Offset of field: LinearHopperParams::padding"]
+        [::core::mem::offset_of!(LinearHopperParams, padding) - 376usize];
+};
+impl Default for LinearHopperParams {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[doc = " out = W s' + injected with s' = perturb(s): state f32 [rows][k], weight [n][k], injected f32 [rows][n]."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
@@ -385,7 +417,7 @@ const _: () = {
     ["Offset of field: NormParams::eps"][::core::mem::offset_of!(NormParams, eps) - 80usize];
     ["Offset of field: NormParams::padding"][::core::mem::offset_of!(NormParams, padding) - 84usize];
 };
-#[doc = " out[i] = scale * table[ids[i]] + positions_table[positions[i]], f32; without the second where its data is 0."]
+#[doc = " out[i] = scale * table[ids[i]] + position_table[positions[i]], f32; without the second where its data is 0. A latent\n takes the first's place where its address is not 0."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
 pub struct EmbeddingParams {
@@ -394,6 +426,8 @@ pub struct EmbeddingParams {
     pub out: Rows,
     #[doc = " u32 [rows]"]
     pub ids: u64,
+    #[doc = " u64 [rows]: addresses of f32 [width], or 0; 0: none"]
+    pub latents: u64,
     #[doc = " u32 [rows]"]
     pub positions: u64,
     pub rows: u32,
@@ -403,42 +437,79 @@ pub struct EmbeddingParams {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of EmbeddingParams"][::core::mem::size_of::<EmbeddingParams>() - 80usize];
+    ["Size of EmbeddingParams"][::core::mem::size_of::<EmbeddingParams>() - 88usize];
     ["Alignment of EmbeddingParams"][::core::mem::align_of::<EmbeddingParams>() - 8usize];
     ["Offset of field: EmbeddingParams::table"][::core::mem::offset_of!(EmbeddingParams, table) - 0usize];
     ["Offset of field: EmbeddingParams::position_table"]
         [::core::mem::offset_of!(EmbeddingParams, position_table) - 16usize];
     ["Offset of field: EmbeddingParams::out"][::core::mem::offset_of!(EmbeddingParams, out) - 32usize];
     ["Offset of field: EmbeddingParams::ids"][::core::mem::offset_of!(EmbeddingParams, ids) - 48usize];
+    ["Offset of field: EmbeddingParams::latents"]
+        [::core::mem::offset_of!(EmbeddingParams, latents) - 56usize];
     ["Offset of field: EmbeddingParams::positions"]
-        [::core::mem::offset_of!(EmbeddingParams, positions) - 56usize];
-    ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 64usize];
-    ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 68usize];
-    ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 72usize];
+        [::core::mem::offset_of!(EmbeddingParams, positions) - 64usize];
+    ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 72usize];
+    ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 76usize];
+    ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 80usize];
     ["Offset of field: EmbeddingParams::padding"]
-        [::core::mem::offset_of!(EmbeddingParams, padding) - 76usize];
+        [::core::mem::offset_of!(EmbeddingParams, padding) - 84usize];
 };
-#[doc = " out[to[i]] = *from[i] for `rows` rows of f32, each at an address of its own."]
+#[doc = " out[i] = *from[i] for `rows` rows of f32, each at an address of its own."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
 pub struct GatherParams {
     pub out: Rows,
     #[doc = " u64 [rows]"]
     pub from: u64,
-    #[doc = " u32 [rows]; 0: in order"]
-    pub to: u64,
     pub rows: u32,
     pub width: u32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of GatherParams"][::core::mem::size_of::<GatherParams>() - 40usize];
+    ["Size of GatherParams"][::core::mem::size_of::<GatherParams>() - 32usize];
     ["Alignment of GatherParams"][::core::mem::align_of::<GatherParams>() - 8usize];
     ["Offset of field: GatherParams::out"][::core::mem::offset_of!(GatherParams, out) - 0usize];
     ["Offset of field: GatherParams::from"][::core::mem::offset_of!(GatherParams, from) - 16usize];
-    ["Offset of field: GatherParams::to"][::core::mem::offset_of!(GatherParams, to) - 24usize];
-    ["Offset of field: GatherParams::rows"][::core::mem::offset_of!(GatherParams, rows) - 32usize];
-    ["Offset of field: GatherParams::width"][::core::mem::offset_of!(GatherParams, width) - 36usize];
+    ["Offset of field: GatherParams::rows"][::core::mem::offset_of!(GatherParams, rows) - 24usize];
+    ["Offset of field: GatherParams::width"][::core::mem::offset_of!(GatherParams, width) - 28usize];
+};
+#[doc = " x *= factor: f32 [rows][width]."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ScaleParams {
+    pub x: Rows,
+    pub rows: u32,
+    pub width: u32,
+    pub factor: f32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ScaleParams"][::core::mem::size_of::<ScaleParams>() - 32usize];
+    ["Alignment of ScaleParams"][::core::mem::align_of::<ScaleParams>() - 8usize];
+    ["Offset of field: ScaleParams::x"][::core::mem::offset_of!(ScaleParams, x) - 0usize];
+    ["Offset of field: ScaleParams::rows"][::core::mem::offset_of!(ScaleParams, rows) - 16usize];
+    ["Offset of field: ScaleParams::width"][::core::mem::offset_of!(ScaleParams, width) - 20usize];
+    ["Offset of field: ScaleParams::factor"][::core::mem::offset_of!(ScaleParams, factor) - 24usize];
+    ["Offset of field: ScaleParams::padding"][::core::mem::offset_of!(ScaleParams, padding) - 28usize];
+};
+#[doc = " out = x: f32 to bf16."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct RoundParams {
+    pub x: Rows,
+    pub out: Rows,
+    pub rows: u32,
+    pub width: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of RoundParams"][::core::mem::size_of::<RoundParams>() - 40usize];
+    ["Alignment of RoundParams"][::core::mem::align_of::<RoundParams>() - 8usize];
+    ["Offset of field: RoundParams::x"][::core::mem::offset_of!(RoundParams, x) - 0usize];
+    ["Offset of field: RoundParams::out"][::core::mem::offset_of!(RoundParams, out) - 16usize];
+    ["Offset of field: RoundParams::rows"][::core::mem::offset_of!(RoundParams, rows) - 32usize];
+    ["Offset of field: RoundParams::width"][::core::mem::offset_of!(RoundParams, width) - 36usize];
 };
 #[doc = " x = perturb(x), f32 [rows][width]."]
 #[repr(C)]
@@ -527,25 +598,54 @@ const _: () = {
     ["Offset of field: ArgMaxPartial::value"][::core::mem::offset_of!(ArgMaxPartial, value) - 0usize];
     ["Offset of field: ArgMaxPartial::column"][::core::mem::offset_of!(ArgMaxPartial, column) - 4usize];
 };
+#[doc = " What arg_max_hopper.cu takes; as LinearHopperParams."]
+#[repr(C)]
+#[repr(align(64))]
+#[derive(Debug, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ArgMaxHopperParams {
+    pub x_map: [u64; 16usize],
+    pub weight_map: [u64; 16usize],
+    pub arg_max: ArgMaxParams,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ArgMaxHopperParams"][::core::mem::size_of::<ArgMaxHopperParams>() - 320usize];
+    ["Alignment of ArgMaxHopperParams"][::core::mem::align_of::<ArgMaxHopperParams>() - 64usize];
+    ["Offset of field: ArgMaxHopperParams::x_map"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, x_map) - 0usize];
+    ["Offset of field: ArgMaxHopperParams::weight_map"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, weight_map) - 128usize];
+    ["Offset of field: ArgMaxHopperParams::arg_max"]
+        [::core::mem::offset_of!(ArgMaxHopperParams, arg_max) - 256usize];
+};
+impl Default for ArgMaxHopperParams {
+    fn default() -> Self {
+        let mut s = ::core::mem::MaybeUninit::<Self>::uninit();
+        unsafe {
+            ::core::ptr::write_bytes(s.as_mut_ptr(), 0, 1);
+            s.assume_init()
+        }
+    }
+}
 #[doc = " Of each row, f32 to out [rows][4]: |x - y|, |x|, |y| and x y, all in Euclidean norms (spec huginn 3.2)."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
 pub struct DistanceParams {
     pub x: Rows,
     pub y: Rows,
-    pub out: u64,
+    pub out: Rows,
     pub rows: u32,
     pub width: u32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of DistanceParams"][::core::mem::size_of::<DistanceParams>() - 48usize];
+    ["Size of DistanceParams"][::core::mem::size_of::<DistanceParams>() - 56usize];
     ["Alignment of DistanceParams"][::core::mem::align_of::<DistanceParams>() - 8usize];
     ["Offset of field: DistanceParams::x"][::core::mem::offset_of!(DistanceParams, x) - 0usize];
     ["Offset of field: DistanceParams::y"][::core::mem::offset_of!(DistanceParams, y) - 16usize];
     ["Offset of field: DistanceParams::out"][::core::mem::offset_of!(DistanceParams, out) - 32usize];
-    ["Offset of field: DistanceParams::rows"][::core::mem::offset_of!(DistanceParams, rows) - 40usize];
-    ["Offset of field: DistanceParams::width"][::core::mem::offset_of!(DistanceParams, width) - 44usize];
+    ["Offset of field: DistanceParams::rows"][::core::mem::offset_of!(DistanceParams, rows) - 48usize];
+    ["Offset of field: DistanceParams::width"][::core::mem::offset_of!(DistanceParams, width) - 52usize];
 };
 #[doc = " Of the softmax p of each row of logits and the softmax q of `before` (uniform where its data is 0): entropy\n -sum p ln(p + 1e-10) and KL(q | p), f32 to out [rows][2]. For the KL, probabilities below min_p of the row's largest count\n as 1/width and both distributions are renormalised (spec huginn 3.2)."]
 #[repr(C)]
@@ -553,7 +653,7 @@ const _: () = {
 pub struct EntropyParams {
     pub logits: Rows,
     pub before: Rows,
-    pub out: u64,
+    pub out: Rows,
     pub rows: u32,
     pub width: u32,
     pub min_p: f32,
@@ -561,15 +661,15 @@ pub struct EntropyParams {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of EntropyParams"][::core::mem::size_of::<EntropyParams>() - 56usize];
+    ["Size of EntropyParams"][::core::mem::size_of::<EntropyParams>() - 64usize];
     ["Alignment of EntropyParams"][::core::mem::align_of::<EntropyParams>() - 8usize];
     ["Offset of field: EntropyParams::logits"][::core::mem::offset_of!(EntropyParams, logits) - 0usize];
     ["Offset of field: EntropyParams::before"][::core::mem::offset_of!(EntropyParams, before) - 16usize];
     ["Offset of field: EntropyParams::out"][::core::mem::offset_of!(EntropyParams, out) - 32usize];
-    ["Offset of field: EntropyParams::rows"][::core::mem::offset_of!(EntropyParams, rows) - 40usize];
-    ["Offset of field: EntropyParams::width"][::core::mem::offset_of!(EntropyParams, width) - 44usize];
-    ["Offset of field: EntropyParams::min_p"][::core::mem::offset_of!(EntropyParams, min_p) - 48usize];
-    ["Offset of field: EntropyParams::padding"][::core::mem::offset_of!(EntropyParams, padding) - 52usize];
+    ["Offset of field: EntropyParams::rows"][::core::mem::offset_of!(EntropyParams, rows) - 48usize];
+    ["Offset of field: EntropyParams::width"][::core::mem::offset_of!(EntropyParams, width) - 52usize];
+    ["Offset of field: EntropyParams::min_p"][::core::mem::offset_of!(EntropyParams, min_p) - 56usize];
+    ["Offset of field: EntropyParams::padding"][::core::mem::offset_of!(EntropyParams, padding) - 60usize];
 };
 #[doc = " out[i][j] = x_i x_j / (|x_i| |x_j|), 0 where a row is zero: f32 [rows][rows]."]
 #[repr(C)]

@@ -1,15 +1,9 @@
 //! Launches of `kernels/rms_norm.cu`.
 
-use super::{Gpu, Kernel, params::NormParams};
+use super::{FOLD, Gpu, Kernel, launch_rows, params::NormParams};
 use crate::{DType, Result, Tensor};
 
 const RMS_NORM: Kernel = Kernel { file: "rms_norm", name: "rms_norm" };
-
-/// Threads of a block at most, four channels each at a time.
-const THREADS: usize = 512;
-
-/// Words of the two sums over a block (`FOLD_SLOTS` of row.h).
-const FOLDS: usize = 2 * 32;
 
 pub(crate) fn rms_norm(gpu: &Gpu, x: &Tensor, weight: &Tensor, eps: f32, out: &mut Tensor) -> Result<()> {
     let params = NormParams {
@@ -50,12 +44,8 @@ pub(crate) fn double_norm(
 
 /// A block a row, its threads by the width alone.
 pub(super) fn launch(gpu: &Gpu, kernel: Kernel, params: NormParams) -> Result<()> {
-    if params.rows == 0 {
-        return Ok(());
-    }
-    let width = params.width as usize;
-    let threads = width.div_ceil(4).next_multiple_of(32).min(THREADS) as u32;
-    let shared = 4 * (width.next_multiple_of(4) + FOLDS);
+    let (rows, width) = (params.rows as usize, params.width as usize);
+    let shared = size_of::<f32>() * width.next_multiple_of(4) + 2 * FOLD;
     // SAFETY: rows and vectors of the extents that shapes were checked for.
-    unsafe { gpu.session().launch(kernel, &params, [params.rows as usize, 1, 1], threads, shared) }
+    unsafe { launch_rows(&mut gpu.session(), kernel, &params, rows, width, shared) }
 }

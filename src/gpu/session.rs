@@ -6,7 +6,7 @@ use bytemuck::Pod;
 
 use super::{Buffer, Gpu, Kernel, Launch, params};
 use crate::{
-    Perturb, Result,
+    DType, Perturb, Result, Tensor,
     random::{Coordinates, Site},
 };
 
@@ -32,9 +32,13 @@ pub(crate) enum Table {
     Addresses,
     /// What a reduction leaves behind for the next one.
     Partials,
+    /// Rows rounded for a product.
+    Operand,
 }
 
-const TABLES: usize = Table::Partials as usize + 1;
+const ROUND: Kernel = Kernel { file: "round", name: "round_rows" };
+
+const TABLES: usize = Table::Operand as usize + 1;
 
 #[derive(Debug, Default)]
 pub(super) struct Tables([Option<Kept>; TABLES]);
@@ -134,6 +138,28 @@ impl<'g> Session<'g> {
         }
         let rows = self.table(Table::Perturbation, &rows)?;
         Ok(params::Perturbation { rows, kind, pitch: pitch as u32, ..Default::default() })
+    }
+
+    /// Rows of x as a product with weights of `dtype` reads them: f32 rows are rounded to bf16 weights' type, where a kernel did
+    /// not write them so.
+    pub(crate) fn operand(
+        &mut self,
+        operation: &'static str,
+        x: &Tensor,
+        dtype: DType,
+    ) -> Result<params::Rows> {
+        if x.dtype() == dtype || x.rows() == 0 {
+            return Ok(x.device_rows());
+        }
+        let from = x.rows_of(operation, DType::F32)?;
+        let data = self.memory(Table::Operand, x.rows() * from.pitch as usize * dtype.bytes())?;
+        let out = params::Rows { data, pitch: from.pitch, dtype: super::dtype(dtype) };
+        let (rows, width) = (x.rows() as u32, x.width() as u32);
+        let params = params::RoundParams { x: from, out, rows, width };
+        let threads = super::row_threads(x.width());
+        // SAFETY: as many rows of as many channels as x has, at its pitch.
+        unsafe { self.launch(ROUND, &params, [x.rows(), 1, 1], threads, 0)? };
+        Ok(out)
     }
 
     /// Launches `kernel` on parameters of its struct.

@@ -8,8 +8,8 @@ use crate::{Device, Result, Tensor, Weight, cpu, error::check, gpu};
 pub enum Input<'a> {
     /// A token's embedding.
     Token(u32),
-    /// A continuous thought in its place `[h]`.
-    Latent(&'a [f32]),
+    /// A row of a tensor in its place: a continuous thought.
+    Row(&'a Tensor, usize),
 }
 
 /// Learned positions: a table `[h, context]` and the position of each row.
@@ -21,11 +21,11 @@ pub struct Positions<'a> {
     pub of_rows: &'a [u32],
 }
 
-/// `out[i]` = `scale · E[id]` or the latent, plus the row's position: the tables are stored as the head `[h, vocabulary]`, so
+/// `out[i]` = `scale · E[id]` or the row given, plus the row's position: the tables are stored as the head `[h, vocabulary]`, so
 /// that a tied one exists once.
 ///
 /// # Errors
-/// An id outside the vocabulary; a latent of another width; a position outside its table; a table without channels;
+/// An id outside the vocabulary; a row of another width, or past the end; a position outside its table; a table without channels;
 /// operands on different devices.
 pub fn embedding(
     table: &Weight,
@@ -40,9 +40,13 @@ pub fn embedding(
             Input::Token(id) => check("embedding", (id as usize) < table.n(), || {
                 format!("token {id} of a vocabulary of {}", table.n())
             })?,
-            Input::Latent(latent) => check("embedding", latent.len() == table.k(), || {
-                format!("a latent of {} channels for a width of {}", latent.len(), table.k())
-            })?,
+            Input::Row(rows, row) => {
+                check("embedding", rows.width() == table.k() && row < rows.rows(), || {
+                    let [of, width] = [rows.rows(), rows.width()];
+                    format!("row {row} of [{of}, {width}] for a width of {}", table.k())
+                })?;
+                together("embedding", table.device(), &[rows.device()])?;
+            }
         }
     }
     together("embedding", table.device(), &[out.device()])?;

@@ -3,7 +3,10 @@
 pub mod adapter;
 pub mod arg_max;
 pub mod attention;
+pub mod cosine;
+pub mod distance;
 pub mod embedding;
+pub mod entropy;
 pub mod layer_norm;
 pub mod linear;
 pub mod perturb;

@@ -1,13 +1,13 @@
 //! Rows of the embedding table, stored as the head `[h, vocabulary]`.
 
-use fathom::Device;
-use fathom::ops::embedding::{Input, embedding};
+use fathom::ops::embedding::{Input, Positions, embedding};
 use fathom_testkit::{
     inputs::Inputs,
+    reference::rounded_to_bf16,
     shapes::{ROWS, WEIGHTS},
 };
 
-use crate::common::{DTYPES, on_any_pool, weight, written};
+use crate::common::{DTYPES, devices, on_any_pool, tensor, weight, written};
 
 fn tokens(ids: &[u32]) -> Vec<Input<'_>> {
     ids.iter().map(|&id| Input::Token(id)).collect()
@@ -24,14 +24,14 @@ fn exact_on_integers() {
             let mut ids: Vec<u32> = (0..count).map(|_| inputs.below(vocabulary) as u32).collect();
             ids[0] = vocabulary as u32 - 1;
             ids[count / 2] = 0;
-            for dtype in DTYPES {
+            for (device, dtype) in devices().iter().flat_map(|device| DTYPES.map(|dtype| (device, dtype))) {
+                let packed = weight(device, dtype, h, vocabulary, &table);
                 for scale in [1.0, 8.0] {
                     let channels = |&id: &u32| table.iter().skip(id as usize).step_by(vocabulary);
                     let expected: Vec<f32> = ids.iter().flat_map(channels).map(|x| scale * x).collect();
-                    let table = weight(&Device::Cpu, dtype, h, vocabulary, &table);
-                    let got = written(&Device::Cpu, |out| embedding(&table, &tokens(&ids), scale, None, out));
+                    let got = written(device, |out| embedding(&packed, &tokens(&ids), scale, None, out));
                     assert_eq!((got.rows(), got.width()), (count, h));
-                    assert_eq!(got.data(), expected, "{dtype} {count} of [{h}, {vocabulary}]");
+                    assert_eq!(got.data(), expected, "{device} {dtype} {count} of [{h}, {vocabulary}]");
                 }
             }
         }
@@ -40,31 +40,59 @@ fn exact_on_integers() {
 
 #[test]
 fn no_tokens_give_no_rows() {
-    let table = weight(&Device::Cpu, DTYPES[0], 3, 5, &[1.0; 15]);
-    let got = written(&Device::Cpu, |out| embedding(&table, &[], 1.0, None, out));
-    assert_eq!((got.rows(), got.width()), (0, 3));
+    for device in devices() {
+        let table = weight(&device, DTYPES[0], 3, 5, &[1.0; 15]);
+        let got = written(&device, |out| embedding(&table, &[], 1.0, None, out));
+        assert_eq!((got.rows(), got.width()), (0, 3), "{device}");
+    }
 }
 
-/// The scale is one f32 product after widening.
+/// The scale is one f32 product after widening, and a position one f32 sum after that; a row in a token's place is not
+/// scaled.
 #[test]
-fn scale_rounds_once_on_any_pool() {
-    let (h, vocabulary) = (33, 65);
-    let table = Inputs::new(2).bell(h * vocabulary);
-    let ids: Vec<u32> = (0..97).map(|i| i * 7 % vocabulary as u32).collect();
-    let scale = 72.663_61;
-    for dtype in DTYPES {
-        let packed = weight(&Device::Cpu, dtype, h, vocabulary, &table);
-        let got = on_any_pool("embedding", || {
-            written(&Device::Cpu, |out| embedding(&packed, &tokens(&ids), scale, None, out))
-                .into_data()
-                .unwrap()
-        });
-        let stored = match dtype {
-            fathom::DType::F32 => table.clone(),
-            fathom::DType::Bf16 => fathom_testkit::reference::rounded_to_bf16(&table),
-        };
-        let channels = |&id: &u32| stored.iter().skip(id as usize).step_by(vocabulary);
-        let expected: Vec<f32> = ids.iter().flat_map(channels).map(|x| scale * x).collect();
-        assert_eq!(got, expected, "{dtype}");
+fn each_step_rounds_once_on_any_pool() {
+    let mut inputs = Inputs::new(2);
+    let (vocabulary, context, scale) = (65, 40, 72.663_61);
+    for h in [1, 6, 33, 131, 4101] {
+        let (table, learned) = (inputs.bell(h * vocabulary), inputs.bell(h * context));
+        let latents = inputs.bell(3 * h);
+        for (device, dtype) in devices().iter().flat_map(|device| DTYPES.map(|dtype| (device, dtype))) {
+            let rows = if h > 1000 { 5 } else { 97 };
+            let thoughts = tensor(device, 3, h, &latents);
+            let fed: Vec<Input<'_>> = (0..rows)
+                .map(|i| match i % 4 {
+                    1 => Input::Row(&thoughts, i % 3),
+                    _ => Input::Token(i as u32 * 7 % vocabulary as u32),
+                })
+                .collect();
+            let of_rows: Vec<u32> = (0..rows).map(|i| i as u32 * 3 % context as u32).collect();
+            let stored = |table: &[f32]| match dtype {
+                fathom::DType::F32 => table.to_vec(),
+                fathom::DType::Bf16 => rounded_to_bf16(table),
+            };
+            let (tokens, places) = (stored(&table), stored(&learned));
+            let packed = weight(device, dtype, h, vocabulary, &table);
+            let learned = weight(device, dtype, h, context, &learned);
+            for placed in [false, true] {
+                let positions = placed.then_some(Positions { table: &learned, of_rows: &of_rows });
+                let got = on_any_pool("embedding", || {
+                    written(device, |out| embedding(&packed, &fed, scale, positions, out))
+                        .into_data()
+                        .unwrap()
+                });
+                let element = |row: usize, channel: usize| {
+                    let x = match fed[row] {
+                        Input::Token(id) => scale * tokens[channel * vocabulary + id as usize],
+                        Input::Row(_, latent) => latents[latent * h + channel],
+                    };
+                    if placed { x + places[channel * context + of_rows[row] as usize] } else { x }
+                };
+                let expected: Vec<f32> = (0..rows)
+                    .flat_map(|row| (0..h).map(move |channel| (row, channel)))
+                    .map(|(r, c)| element(r, c))
+                    .collect();
+                assert_eq!(got, expected, "{device} {dtype} {h} channels, placed {placed}");
+            }
+        }
     }
 }

@@ -1,16 +1,21 @@
 //! Perturbations and the counter layout of their draws, with numbers.
 
 use fathom::{
-    Device, Keep, Perturb,
+    Device, Keep, Perturb, Tensor,
     ops::perturb::perturb,
     random::{Coordinates, Draw, Site, Stream, fill_normals, key, truncated_normals, words},
 };
 use fathom_testkit::{compare::assert_same_bits, inputs::Inputs, poison::poisoned};
 
-use crate::common::{chosen, on_any_pool, tensor};
+use crate::common::{added, chosen, devices, on_any_pool, tensor};
 
 fn at(key: u64, trajectory: u32, position: u32, iteration: u32) -> Coordinates {
     Coordinates { draw: Draw { key, trajectory }, position, iteration }
+}
+
+/// `data` `[rows, width]` perturbed on `device`, brought to the CPU.
+fn perturbed(device: &Device, rows: usize, width: usize, data: &[f32], form: Perturb<'_>) -> Tensor {
+    added(device, rows, width, data, |x| perturb(x, form))
 }
 
 /// Random123's published answer for counter and key 0 is the embedding of trajectory 0 at position 0:
@@ -18,14 +23,26 @@ fn at(key: u64, trajectory: u32, position: u32, iteration: u32) -> Coordinates {
 #[test]
 fn published_answer_of_counter_zero() {
     let rows = [at(0, 0, 0, 0)];
-    let mut x = tensor(&Device::Cpu, 1, 4, &[1.0, 3.0, 5.0, 7.0]);
-    perturb(&mut x, Perturb::Dropout { keep: Keep::new(0.5), site: Site::Embedding, rows: &rows }).unwrap();
-    assert_eq!(x.data(), [2.0, 0.0, 0.0, 0.0]);
-    // The same words as normals, cosine first, from words (0, 1) and (2, 3); σ is a power of two.
-    let mut x = tensor(&Device::Cpu, 1, 3, &[0.0; 3]);
-    perturb(&mut x, Perturb::Noise { std: 0.5, site: Site::Embedding, rows: &rows }).unwrap();
-    let normals = [0x3f7d_bb31, 0xbf6c_b6b0, 0xbf1e_1b9f].map(|bits| 0.5 * f32::from_bits(bits));
-    assert_same_bits("noise", x.data(), &normals);
+    for device in &devices() {
+        let x = perturbed(
+            device,
+            1,
+            4,
+            &[1.0, 3.0, 5.0, 7.0],
+            Perturb::Dropout { keep: Keep::new(0.5), site: Site::Embedding, rows: &rows },
+        );
+        assert_eq!(x.data(), [2.0, 0.0, 0.0, 0.0]);
+        // The same words as normals, cosine first, from words (0, 1) and (2, 3); σ is a power of two.
+        let x = perturbed(
+            device,
+            1,
+            3,
+            &[0.0; 3],
+            Perturb::Noise { std: 0.5, site: Site::Embedding, rows: &rows },
+        );
+        let normals = [0x3f7d_bb31, 0xbf6c_b6b0, 0xbf1e_1b9f].map(|bits| 0.5 * f32::from_bits(bits));
+        assert_same_bits("noise", x.data(), &normals);
+    }
 }
 
 /// Random123's third published answer, read through the layout: counter 243f6a88 85a308d3 13198a2e 03707344 is
@@ -38,10 +55,17 @@ fn published_answer_of_a_full_counter() {
     assert_eq!(words(rows[0], site, block), [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]);
     let width = 4 * (block as usize + 1);
     // p = ¼ keeps words below c0000000, p = ¾ those below 40000000.
-    for (p, kept) in [(0.25, [0.0, 4.0 / 3.0, 4.0 / 3.0, 4.0 / 3.0]), (0.75, [0.0, 0.0, 0.0, 4.0])] {
-        let mut x = tensor(&Device::Cpu, 1, width, &vec![1.0; width]);
-        perturb(&mut x, Perturb::Dropout { keep: Keep::new(p), site, rows: &rows }).unwrap();
-        assert_eq!(x.data()[width - 4..], kept, "p {p}");
+    for device in &devices() {
+        for (p, kept) in [(0.25, [0.0, 4.0 / 3.0, 4.0 / 3.0, 4.0 / 3.0]), (0.75, [0.0, 0.0, 0.0, 4.0])] {
+            let x = perturbed(
+                device,
+                1,
+                width,
+                &vec![1.0; width],
+                Perturb::Dropout { keep: Keep::new(p), site, rows: &rows },
+            );
+            assert_eq!(x.data()[width - 4..], kept, "p {p}");
+        }
     }
 }
 
@@ -108,9 +132,14 @@ fn keys_and_masks_worked_out_by_hand() {
             ],
         ),
     ];
-    for (site, words) in cases {
-        let mut x = tensor(&Device::Cpu, 1, 10, &[1.0; 10]);
-        perturb(&mut x, Perturb::Dropout { keep: Keep::new(0.3), site, rows: &rows }).unwrap();
+    for (device, (site, words)) in devices().iter().flat_map(|device| cases.map(|case| (device, case))) {
+        let x = perturbed(
+            device,
+            1,
+            10,
+            &[1.0; 10],
+            Perturb::Dropout { keep: Keep::new(0.3), site, rows: &rows },
+        );
         let mask = words.map(|word| if word < 0xb333_3333 { 1.0 / 0.7 } else { 0.0 });
         assert_eq!(x.data(), mask, "{site:?}");
     }
@@ -131,17 +160,24 @@ fn keep_rates() {
 #[test]
 fn thresholds_are_exact() {
     let rows = [at(5, 6, 7, 8)];
-    let kept = |channel: usize, threshold: u64| {
+    let kept = |device, channel: usize, threshold: u64| {
         let keep = Keep { threshold, scale: 2.0 };
-        let mut x = tensor(&Device::Cpu, 1, 50, &[1.0; 50]);
-        perturb(&mut x, Perturb::Dropout { keep, site: Site::Latent, rows: &rows }).unwrap();
+        let x =
+            perturbed(device, 1, 50, &[1.0; 50], Perturb::Dropout { keep, site: Site::Latent, rows: &rows });
         x.data()[channel] == 2.0
     };
+    let devices = devices();
     for channel in 0..50 {
         let word = u64::from(words(rows[0], Site::Latent, channel as u32 / 4)[channel % 4]);
         let cases = [(0, false), (word, false), (word + 1, true), (1 << 32, true)];
         for (threshold, expected) in cases {
-            assert_eq!(kept(channel, threshold), expected, "word {word} under {threshold}");
+            for device in &devices {
+                assert_eq!(
+                    kept(device, channel, threshold),
+                    expected,
+                    "{device}, word {word} under {threshold}"
+                );
+            }
         }
     }
 }
@@ -152,9 +188,10 @@ fn no_perturbation_keeps_every_bit() {
     let data = [Inputs::new(1).bell(95), vec![-0.0; 4]].concat();
     let rows: Vec<Coordinates> = (0..9).map(|i| at(1, i, 0, 0)).collect();
     for form in [Perturb::None, Perturb::Dropout { keep: Keep::new(0.0), site: Site::Latent, rows: &rows }] {
-        let mut x = tensor(&Device::Cpu, 9, 11, &data);
-        perturb(&mut x, form).unwrap();
-        assert_same_bits(&format!("{form:?}"), x.data(), &data);
+        for device in &devices() {
+            let x = perturbed(device, 9, 11, &data, form);
+            assert_same_bits(&format!("{device} {form:?}"), x.data(), &data);
+        }
     }
 }
 
@@ -163,14 +200,12 @@ fn no_perturbation_keeps_every_bit() {
 fn recorded_values_on_integers() {
     let mut inputs = Inputs::new(2);
     let (data, other) = (inputs.integers(13 * 33, 50), inputs.integers(13 * 33, 50));
-    let apply = |form| {
-        let mut x = tensor(&Device::Cpu, 13, 33, &data);
-        perturb(&mut x, form).unwrap();
-        x.into_data().unwrap()
-    };
     let by = |f: fn(f32, f32) -> f32| data.iter().zip(&other).map(|(&a, &b)| f(a, b)).collect::<Vec<_>>();
-    assert_eq!(apply(Perturb::Scale(&other)), by(|a, b| a * b));
-    assert_eq!(apply(Perturb::Add(&other)), by(|a, b| a + b));
+    for device in &devices() {
+        let apply = |form| perturbed(device, 13, 33, &data, form).into_data().unwrap();
+        assert_eq!(apply(Perturb::Scale(&other)), by(|a, b| a * b), "{device}");
+        assert_eq!(apply(Perturb::Add(&other)), by(|a, b| a + b), "{device}");
+    }
 }
 
 /// Rows keep their draws wherever they stand, on any pool and at any width: a narrow row is the head of a wide one.
@@ -184,25 +219,28 @@ fn draws_follow_coordinates_alone() {
         |rows| Perturb::Dropout { keep: Keep::new(0.2), site: Site::Mlp(4), rows },
         |rows| Perturb::Noise { std: 0.6, site: Site::Latent, rows },
     ];
+    let identity: Vec<usize> = (0..rows).collect();
     for form in forms {
-        let run = |order: &[usize]| {
+        let run = |device: &Device, order: &[usize]| {
             let at: Vec<Coordinates> = order.iter().map(|&row| coordinates[row]).collect();
-            let mut x = chosen(&tensor(&Device::Cpu, rows, width, &data), order);
-            perturb(&mut x, form(&at)).unwrap();
-            x
+            let x = chosen(&tensor(device, rows, width, &data), order);
+            perturbed(device, order.len(), width, x.data(), form(&at))
         };
-        let identity: Vec<usize> = (0..rows).collect();
-        let all = on_any_pool("perturb", || run(&identity).into_data().unwrap());
+        let all = on_any_pool("perturb", || run(&Device::Cpu, &identity).into_data().unwrap());
         assert_ne!(all, data);
         let order = Inputs::new(4).order(rows);
-        let shuffled = run(&order);
-        for (place, &row) in order.iter().enumerate() {
-            let expected = &all[row * width..(row + 1) * width];
-            assert_same_bits(&format!("row {row} at place {place}"), shuffled.row(place), expected);
-            assert_same_bits(&format!("row {row} alone"), run(&[row]).data(), expected);
-            let mut narrow = tensor(&Device::Cpu, 1, 7, &data[row * width..row * width + 7]);
-            perturb(&mut narrow, form(&coordinates[row..=row])).unwrap();
-            assert_same_bits(&format!("row {row}, seven channels"), narrow.data(), &expected[..7]);
+        for device in &devices() {
+            assert_same_bits(&format!("{device}"), run(device, &identity).data(), &all);
+            let shuffled = run(device, &order);
+            for (place, &row) in order.iter().enumerate() {
+                let context = format!("{device}, row {row}");
+                let expected = &all[row * width..(row + 1) * width];
+                assert_same_bits(&format!("{context} at place {place}"), shuffled.row(place), expected);
+                assert_same_bits(&format!("{context} alone"), run(device, &[row]).data(), expected);
+                let narrow = &data[row * width..row * width + 7];
+                let narrow = perturbed(device, 1, 7, narrow, form(&coordinates[row..=row]));
+                assert_same_bits(&format!("{context}, seven channels"), narrow.data(), &expected[..7]);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use fathom_testkit::{
     reference,
 };
 
-use crate::common::{chosen, on_any_pool, tensor, written};
+use crate::common::{added, chosen, devices, on_any_pool, tensor, written};
 
 const LAYOUTS: [Layout; 2] = [Layout::Interleaved, Layout::HalfSplit];
 
@@ -19,11 +19,14 @@ fn frequencies(dim: usize) -> Vec<f32> {
     (0..dim / 2).map(|i| 10_000f32.powf(-2.0 * i as f32 / dim as f32)).collect()
 }
 
+/// On the CPU.
 fn angles(positions: &[usize], frequencies: &[f32]) -> Tensor {
-    written(&Device::Cpu, |out| {
-        rope::angles(positions, frequencies, out);
-        Ok(())
-    })
+    written(&Device::Cpu, |out| rope::angles(positions, frequencies, out))
+}
+
+/// `x`, which is on the CPU, on `device`.
+fn on(device: &Device, x: &Tensor) -> Tensor {
+    tensor(device, x.rows(), x.width(), x.data())
 }
 
 fn pair(layout: Layout, dim: usize) -> impl Fn(usize) -> (usize, usize) {
@@ -58,7 +61,7 @@ fn angles_near_float64() {
 fn near_float64_and_nothing_else_touched() {
     let mut inputs = Inputs::new(1);
     for layout in LAYOUTS {
-        for dim in [2, 16, 32, 64, 96, 128] {
+        for dim in [2, 6, 16, 32, 64, 96, 128] {
             for (heads, rest) in [(1, 0), (3, dim), (4, 5), (0, 7)] {
                 for rows in [1, 2, 13, 97] {
                     let width = heads * dim + rest;
@@ -74,13 +77,19 @@ fn near_float64_and_nothing_else_touched() {
                             naive.extend(reference::rope::<f32>(head, angles.row(row), pair(layout, dim)));
                         }
                     }
-                    let mut x = tensor(&Device::Cpu, rows, width, &data);
-                    rope(&mut x, heads, &angles, layout).unwrap();
-                    let (rotated, kept): (Vec<_>, Vec<_>) =
-                        x.data().chunks(width).map(|row| row.split_at(heads * dim)).unzip();
-                    let context = format!("{layout:?} {rows} rows of {heads} heads of {dim}");
-                    assert!(kept.concat().into_iter().all(is_poison), "{context}: channels past the heads");
-                    assert_near(&context, &rotated.concat(), &naive, &exact, 3);
+                    for device in &devices() {
+                        let x = added(device, rows, width, &data, |x| {
+                            rope(x, heads, &on(device, &angles), layout)
+                        });
+                        let (rotated, kept): (Vec<_>, Vec<_>) =
+                            x.data().chunks(width).map(|row| row.split_at(heads * dim)).unzip();
+                        let context = format!("{device} {layout:?} {rows} rows of {heads} heads of {dim}");
+                        assert!(
+                            kept.concat().into_iter().all(is_poison),
+                            "{context}: channels past the heads"
+                        );
+                        assert_near(&context, &rotated.concat(), &naive, &exact, 3);
+                    }
                 }
             }
         }
@@ -90,14 +99,13 @@ fn near_float64_and_nothing_else_touched() {
 /// A quarter turn is exact: (a, b) becomes (−b, a).
 #[test]
 fn quarter_turn_on_integers() {
-    let turn = tensor(&Device::Cpu, 1, 4, &[0.0, 0.0, 1.0, 1.0]);
-    let rotate = |layout| {
-        let mut x = tensor(&Device::Cpu, 1, 4, &[1.0, 2.0, 3.0, 4.0]);
-        rope(&mut x, 1, &turn, layout).unwrap();
-        x.into_data().unwrap()
-    };
-    assert_eq!(rotate(Layout::Interleaved), [-2.0, 1.0, -4.0, 3.0]);
-    assert_eq!(rotate(Layout::HalfSplit), [-3.0, -4.0, 1.0, 2.0]);
+    let turn = [0.0, 0.0, 1.0, 1.0];
+    for device in &devices() {
+        let turn = tensor(device, 1, 4, &turn);
+        let rotate = |layout| added(device, 1, 4, &[1.0, 2.0, 3.0, 4.0], |x| rope(x, 1, &turn, layout));
+        assert_eq!(rotate(Layout::Interleaved).data(), [-2.0, 1.0, -4.0, 3.0], "{device}");
+        assert_eq!(rotate(Layout::HalfSplit).data(), [-3.0, -4.0, 1.0, 2.0], "{device}");
+    }
 }
 
 /// The layouts differ by the order of channels alone.
@@ -109,13 +117,14 @@ fn layouts_are_permutations_of_each_other() {
     let split =
         |data: &[f32]| data.chunks(dim).flat_map(|row| order.iter().map(|&i| row[i])).collect::<Vec<f32>>();
     let angles = angles(&(0..rows).collect::<Vec<_>>(), &frequencies(dim));
-    let rotate = |data: &[f32], layout| {
-        let mut x = tensor(&Device::Cpu, rows, dim, data);
-        rope(&mut x, 1, &angles, layout).unwrap();
-        x.into_data().unwrap()
-    };
-    let interleaved = rotate(&data, Layout::Interleaved);
-    assert_same_bits("half-split", &rotate(&split(&data), Layout::HalfSplit), &split(&interleaved));
+    for device in &devices() {
+        let rotate = |data: &[f32], layout| {
+            added(device, rows, dim, data, |x| rope(x, 1, &on(device, &angles), layout))
+        };
+        let interleaved = rotate(&data, Layout::Interleaved);
+        let halves = rotate(&split(&data), Layout::HalfSplit);
+        assert_same_bits(&format!("{device}, half-split"), halves.data(), &split(interleaved.data()));
+    }
 }
 
 #[test]
@@ -124,21 +133,26 @@ fn rows_are_independent() {
     let mut inputs = Inputs::new(3);
     let data = inputs.bell(rows * heads * dim);
     let positions: Vec<usize> = (0..rows).map(|_| inputs.below(4096)).collect();
-    for layout in LAYOUTS {
+    let identity: Vec<usize> = (0..rows).collect();
+    for (device, layout) in devices().iter().flat_map(|device| LAYOUTS.map(|layout| (device, layout))) {
         let rotate = |order: &[usize]| {
             let at: Vec<usize> = order.iter().map(|&row| positions[row]).collect();
-            let mut x = chosen(&tensor(&Device::Cpu, rows, heads * dim, &data), order);
-            rope(&mut x, heads, &angles(&at, &frequencies(dim)), layout).unwrap();
-            x
+            let angles = on(device, &angles(&at, &frequencies(dim)));
+            let x = chosen(&tensor(device, rows, heads * dim, &data), order);
+            added(device, order.len(), heads * dim, x.data(), |x| rope(x, heads, &angles, layout))
         };
-        let identity: Vec<usize> = (0..rows).collect();
-        let all = on_any_pool(&format!("{layout:?}"), || rotate(&identity).into_data().unwrap());
+        let context = format!("{device} {layout:?}");
+        let all = on_any_pool(&context, || rotate(&identity).into_data().unwrap());
         let row = |index: usize| &all[index * heads * dim..(index + 1) * heads * dim];
         let order = Inputs::new(4).order(rows);
         let shuffled = rotate(&order);
         for (place, &index) in order.iter().enumerate() {
-            assert_same_bits(&format!("row {index} at place {place}"), shuffled.row(place), row(index));
-            assert_same_bits(&format!("row {index} alone"), rotate(&[index]).data(), row(index));
+            assert_same_bits(
+                &format!("{context}, row {index} at place {place}"),
+                shuffled.row(place),
+                row(index),
+            );
+            assert_same_bits(&format!("{context}, row {index} alone"), rotate(&[index]).data(), row(index));
         }
     }
 }

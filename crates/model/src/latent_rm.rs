@@ -16,6 +16,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     latent::Projector,
+    latents::Latent,
     pass::{Disturbance, Run, Wanted},
     scratch::Pool,
     weights::Loader,
@@ -114,11 +115,7 @@ impl LatentRm {
     ///
     /// # Errors
     /// A thought of another width; a trajectory that outgrows the context.
-    pub fn score(
-        &self,
-        trajectories: &mut [&mut Sequence],
-        thoughts: &[&[Vec<f32>]],
-    ) -> Result<Vec<Vec<f32>>> {
+    pub fn score(&self, trajectories: &mut [&mut Sequence], thoughts: &[&[Latent]]) -> Result<Vec<Vec<f32>>> {
         if trajectories.len() != thoughts.len() {
             let what = format!("{} trajectories and thoughts of {}", trajectories.len(), thoughts.len());
             return Err(fathom::Error::Shape { operation: "score", what }.into());
@@ -132,12 +129,8 @@ impl LatentRm {
                 rows <= ROWS
             });
             let end = first + fits.count().max(1);
-            let inputs: Vec<Input<'_>> = thoughts[first..end]
-                .iter()
-                .copied()
-                .flatten()
-                .map(|thought| Input::Latent(thought))
-                .collect();
+            let inputs: Vec<Input<'_>> =
+                thoughts[first..end].iter().copied().flatten().map(Latent::input).collect();
             let pairs = trajectories[first..end].iter_mut().zip(&thoughts[first..end]);
             let mut runs = Vec::with_capacity(end - first);
             for (sequence, thoughts) in pairs {

@@ -10,7 +10,7 @@
 //! use fathom_model::{folder::Folder, load::{Model, Network}, perturbation::{Perturbation, Scope}};
 //! use fathom_model::reasoner::{Branch, Reasoner, Thought};
 //!
-//! let model = Model::load(&Folder::open("../../models/abacus-coconut")?, Device::Cpu, DType::F32)?;
+//! let model = Model::load(&Folder::open("../../models/abacus-coconut")?, &Device::Cpu, DType::F32)?;
 //! let (Network::Chain(chain), Some(tokenizer)) = (&model.network, &model.tokenizer) else { panic!() };
 //! let mut prompt = tokenizer.encode("Ann has 11 stickers. how many stickers does Ann have now?\n", false)?;
 //! prompt.extend(model.ids.latent_start);
@@ -38,6 +38,7 @@ mod head;
 pub mod huginn;
 pub mod latent;
 pub mod latent_rm;
+pub mod latents;
 pub mod load;
 pub mod parity;
 pub mod pass;

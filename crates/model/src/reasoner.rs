@@ -5,7 +5,7 @@
 
 use fathom::random::Draw;
 
-use crate::{error::Result, perturbation::Perturbation};
+use crate::{error::Result, latents::Latent, perturbation::Perturbation};
 
 /// Thoughts that continue one thought.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ pub trait Reasoner: Sync {
 /// What every thought can tell.
 pub trait Thought {
     /// The latents so far, the newest last.
-    fn latents(&self) -> &[Vec<f32>];
+    fn latents(&self) -> &[Latent];
 
     /// Whether the model closed the thought by itself.
     fn ended(&self) -> bool;

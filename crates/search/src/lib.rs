@@ -11,7 +11,7 @@
 //! use fathom_model::{folder::Folder, load::Model, perturbation::{Perturbation, Scope}};
 //! use fathom_search::{aggregate::Aggregation, solver::{SearchOptions, Solver}};
 //!
-//! let model = Model::load(&Folder::open("../../models/abacus-coconut")?, Device::Cpu, DType::F32)?;
+//! let model = Model::load(&Folder::open("../../models/abacus-coconut")?, &Device::Cpu, DType::F32)?;
 //! let options = SearchOptions {
 //!     n: 8,
 //!     perturbation: Perturbation::Noise { std: 0.3, scope: Scope::Full },

@@ -1,7 +1,7 @@
 //! What ranks thoughts while they are thought.
 
 use fathom::kv::Sequence;
-use fathom_model::{Result, latent_rm::LatentRm};
+use fathom_model::{Result, latent_rm::LatentRm, latents::Latent};
 
 /// Scores thoughts step by step; a state follows one trajectory.
 pub trait Scorer: Sync {
@@ -21,7 +21,7 @@ pub trait Scorer: Sync {
     ///
     /// # Errors
     /// Latents of another width; a trajectory that outgrows the context.
-    fn score(&self, states: &mut [&mut Self::State], latents: &[&[Vec<f32>]]) -> Result<Vec<Vec<f32>>>;
+    fn score(&self, states: &mut [&mut Self::State], latents: &[&[Latent]]) -> Result<Vec<Vec<f32>>>;
 }
 
 impl Scorer for LatentRm {
@@ -35,7 +35,7 @@ impl Scorer for LatentRm {
         state.fork(count)
     }
 
-    fn score(&self, states: &mut [&mut Sequence], latents: &[&[Vec<f32>]]) -> Result<Vec<Vec<f32>>> {
+    fn score(&self, states: &mut [&mut Sequence], latents: &[&[Latent]]) -> Result<Vec<Vec<f32>>> {
         LatentRm::score(self, states, latents)
     }
 }
@@ -44,7 +44,7 @@ impl Scorer for LatentRm {
 ///
 /// # Errors
 /// As [`Scorer::score`].
-pub fn trajectory_scores<S: Scorer>(scorer: &S, prompt: &[u32], latents: &[&[Vec<f32>]]) -> Result<Vec<f32>> {
+pub fn trajectory_scores<S: Scorer>(scorer: &S, prompt: &[u32], latents: &[&[Latent]]) -> Result<Vec<f32>> {
     let mut states = scorer.begin(prompt, latents.len())?;
     let scores = scorer.score(&mut states.iter_mut().collect::<Vec<_>>(), latents)?;
     Ok(scores.iter().map(|steps| steps.iter().sum()).collect())

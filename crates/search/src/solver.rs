@@ -3,6 +3,7 @@
 use fathom::random::Stream;
 use fathom_model::{
     latent_rm::LatentRm,
+    latents::Latent,
     load::{Model, Network},
     perturbation::Perturbation,
     reasoner::{Reasoner, Thought},
@@ -152,10 +153,10 @@ impl Solver {
         let prompt = dialogue.prompt(question)?;
         let thinking = Thinking { steps, perturbation, seed };
         let thoughts = think(reasoner, &prompt, &draws(seed, &prompt, Stream::Trajectory, 0..n), thinking)?;
-        let latents: Vec<Vec<Vec<f32>>> = thoughts.iter().map(|thought| thought.latents().to_vec()).collect();
+        let latents: Vec<Vec<Latent>> = thoughts.iter().map(|thought| thought.latents().to_vec()).collect();
         let scores = match &self.reward {
             Some(reward) => {
-                let views: Vec<&[Vec<f32>]> = latents.iter().map(Vec::as_slice).collect();
+                let views: Vec<&[Latent]> = latents.iter().map(Vec::as_slice).collect();
                 Some(trajectory_scores(reward, &prompt, &views)?)
             }
             None => None,
@@ -182,7 +183,11 @@ impl Solver {
             };
             chosen.push((aggregation, value));
         }
-        Ok(Outcome { answers, chosen, diversity: cosine_dissimilarity(&latents) })
+        let mut channels = Vec::with_capacity(n);
+        for latents in &latents {
+            channels.push(Latent::to_rows(latents).map_err(fathom_model::Error::from)?);
+        }
+        Ok(Outcome { answers, chosen, diversity: cosine_dissimilarity(&channels) })
     }
 
     /// The number that beam search ends in.

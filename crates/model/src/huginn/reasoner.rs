@@ -3,7 +3,7 @@
 //! Earlier positions are computed once, from initial states that belong to no trajectory; a perturbation of scope
 //! `full` acts on them too, and then every trajectory has its own. The answer is decoded greedily at the same r.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::atomic::Ordering;
 
 use fathom::{
     Keep, Tensor,
@@ -15,6 +15,7 @@ use fathom::{
 use super::{CachePolicy, Huginn};
 use crate::{
     error::{Error, Result},
+    latents::Latent,
     pass::{Disturbance, DropSites, Run, coordinates, last_rows},
     perturbation::{Perturbation, Scope},
     reasoner::{Branch, Reasoner, Thought},
@@ -31,13 +32,13 @@ pub struct RecurrentThought {
     /// Key of the initial states that belong to no trajectory.
     states_key: u64,
     /// W_e·e at the thinking position `[h]`.
-    injected: Arc<Vec<f32>>,
-    initial: Vec<f32>,
-    states: Vec<Vec<f32>>,
+    injected: Latent,
+    initial: Latent,
+    states: Vec<Latent>,
 }
 
 impl Thought for RecurrentThought {
-    fn latents(&self) -> &[Vec<f32>] {
+    fn latents(&self) -> &[Latent] {
         &self.states
     }
 
@@ -47,7 +48,7 @@ impl Thought for RecurrentThought {
 }
 
 impl RecurrentThought {
-    fn state(&self) -> &[f32] {
+    fn state(&self) -> &Latent {
         self.states.last().unwrap_or(&self.initial)
     }
 }
@@ -117,15 +118,14 @@ impl Huginn {
         // Every row is the same token behind the same prelude, so one row stands for all.
         let mut one = Tensor::empty(embedded.device());
         embedded.select(&[0], &mut one)?;
-        let injected = Arc::new(self.inject(&one)?.to_vec()?);
+        let injected = Latent::of(self.inject(&one)?, 0);
         let own = |draw: &Draw| match perturbation {
             Perturbation::State => Draw { key: states_key, trajectory: draw.trajectory },
             _ => Draw { key: states_key, trajectory: 0 },
         };
-        let initial = self
-            .initial_state(&coordinates(&runs, &draws.iter().map(own).collect::<Vec<_>>(), 0))?
-            .to_rows()?;
-        let rows = sequences.into_iter().zip(draws).zip(initial);
+        let initial =
+            self.initial_state(&coordinates(&runs, &draws.iter().map(own).collect::<Vec<_>>(), 0))?;
+        let rows = sequences.into_iter().zip(draws).zip(Latent::each(initial));
         let thoughts = rows.map(|((sequence, &draw), initial)| RecurrentThought {
             sequence,
             draw,
@@ -144,25 +144,20 @@ impl Huginn {
         t: usize,
         perturbation: Perturbation,
     ) -> Result<()> {
-        let width = self.width();
         let device = self.head().device();
         for thoughts in thoughts.chunks_mut(ROWS) {
-            let rows = thoughts.len();
-            let state: Vec<f32> =
-                thoughts.iter().flat_map(|thought| thought.state().iter().copied()).collect();
-            let injected: Vec<f32> =
-                thoughts.iter().flat_map(|thought| thought.injected.iter().copied()).collect();
+            let (mut state, mut injected) = (Tensor::empty(device), Tensor::empty(device));
+            Latent::gather(thoughts.iter().map(RecurrentThought::state), &mut state)?;
+            Latent::gather(thoughts.iter().map(|thought| &thought.injected), &mut injected)?;
             let draws: Vec<Draw> = thoughts.iter().map(|thought| thought.draw).collect();
             let mut runs: Vec<Run<'_>> =
                 thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1)).collect();
             let disturbance = self.disturbance(perturbation, &runs, &draws, t);
-            let mut state = Tensor::new(device, rows, width, state)?;
-            let injected = Tensor::new(device, rows, width, injected)?;
             let policy = CachePolicy::Full;
             self.scratch.with(|scratch| {
                 self.iterate(&mut state, &injected, &mut runs, t, policy, &disturbance, scratch)
             })?;
-            for (thought, state) in thoughts.iter_mut().zip(state.to_rows()?) {
+            for (thought, state) in thoughts.iter_mut().zip(Latent::each(state)) {
                 thought.states.push(state);
             }
         }
@@ -171,8 +166,8 @@ impl Huginn {
 
     /// First answer token of each thought, from the coda on its last state.
     fn first_tokens(&self, thoughts: &mut [RecurrentThought]) -> Result<Vec<u32>> {
-        let state: Vec<f32> = thoughts.iter().flat_map(|thought| thought.state().iter().copied()).collect();
-        let state = Tensor::new(self.head().device(), thoughts.len(), self.width(), state)?;
+        let mut state = Tensor::empty(self.head().device());
+        Latent::gather(thoughts.iter().map(RecurrentThought::state), &mut state)?;
         let mut runs: Vec<Run<'_>> =
             thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1)).collect();
         let hidden = self.scratch.with(|scratch| self.coda(&state, &mut runs, scratch))?;
@@ -231,7 +226,8 @@ impl Reasoner for Huginn {
                 })?;
             }
         }
-        if copies < draws.len() {
+        if !apart {
+            // One trajectory forks as many do: where a prompt ends and a thought begins decides how a GPU sums.
             sequences = sequences.remove(0).fork(draws.len());
         }
         self.open(sequences, last, draws, states_key, perturbation)

@@ -24,6 +24,7 @@ use crate::{
     body::{Body, Input},
     config::{Config, SpecialIds},
     error::{Error, Result},
+    latents::Latent,
     load::fits_cache,
     pass::{Disturbance, DropSites, Run, Wanted, coordinates},
     perturbation::{Perturbation, Scope, Sites},
@@ -74,14 +75,14 @@ pub struct ChainIds {
 pub struct ChainThought {
     sequence: Sequence,
     draw: Draw,
-    latents: Vec<Vec<f32>>,
+    latents: Vec<Latent>,
     /// State after the final norm that the newest latent was made from, `[h]`.
-    state: Vec<f32>,
+    state: Latent,
     ended: bool,
 }
 
 impl Thought for ChainThought {
-    fn latents(&self) -> &[Vec<f32>] {
+    fn latents(&self) -> &[Latent] {
         &self.latents
     }
 
@@ -92,7 +93,7 @@ impl Thought for ChainThought {
 
 impl ChainThought {
     /// State after the final norm at the newest position, `[h]`.
-    pub fn state(&self) -> &[f32] {
+    pub fn state(&self) -> &Latent {
         &self.state
     }
 

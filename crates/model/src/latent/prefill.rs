@@ -8,6 +8,7 @@ use super::{ChainThought, LatentChain, perturbs_prompt};
 use crate::{
     body::Input,
     error::{Error, Result},
+    latents::Latent,
     pass::Disturbance,
     perturbation::Perturbation,
 };
@@ -36,7 +37,8 @@ impl LatentChain {
                 false => Disturbance::None,
             },
         )?;
-        if copies < draws.len() {
+        if !perturbs_prompt(perturbation) {
+            // One trajectory forks as many do: where a prompt ends and a thought begins decides how a GPU sums.
             sequences = sequences.remove(0).fork(draws.len());
             states.repeat(draws.len())?;
         }
@@ -54,8 +56,8 @@ impl LatentChain {
         let ends = self.ends(&states)?;
         let next: Vec<_> =
             draws.iter().zip(&sequences).map(|(&draw, sequence)| (draw, sequence.len())).collect();
-        let latents = self.feed_back(states.clone(), &next, perturbation)?.to_rows()?;
-        let rows = sequences.into_iter().zip(draws).zip(ends).zip(states.to_rows()?).zip(latents);
+        let latents = Latent::each(self.feed_back(states.clone(), &next, perturbation)?);
+        let rows = sequences.into_iter().zip(draws).zip(ends).zip(Latent::each(states)).zip(latents);
         let thoughts = rows.map(|((((sequence, &draw), ended), state), latent)| ChainThought {
             sequence,
             draw,

@@ -6,6 +6,7 @@ use super::{ChainThought, Kind, LatentChain};
 use crate::{
     body::Input,
     error::Result,
+    latents::Latent,
     perturbation::{Perturbation, Scope},
 };
 
@@ -51,7 +52,7 @@ impl LatentChain {
         next: &[Option<u32>],
         perturbation: Perturbation,
     ) -> Result<Vec<u32>> {
-        let latents: Vec<Option<Vec<f32>>> = active
+        let latents: Vec<Option<Latent>> = active
             .iter()
             .map(|&row| {
                 (!thoughts[row].ended && next[row].is_none()).then(|| thoughts[row].latents.last().cloned())
@@ -60,7 +61,7 @@ impl LatentChain {
             .collect();
         let inputs = active.iter().zip(&latents).map(|(&row, latent)| {
             let token = Input::Token(next[row].unwrap_or(self.ids.latent_end));
-            latent.iter().map(|latent| Input::Latent(latent)).chain([token]).collect()
+            latent.iter().map(Latent::input).chain([token]).collect()
         });
         let inputs: Vec<Vec<Input<'_>>> = inputs.collect();
         let draws: Vec<Draw> = active.iter().map(|&row| thoughts[row].draw).collect();

@@ -3,7 +3,7 @@
 use fathom::{Tensor, random::Draw};
 
 use super::{ChainThought, LatentChain};
-use crate::{body::Input, error::Result, perturbation::Perturbation, reasoner::Branch};
+use crate::{body::Input, error::Result, latents::Latent, perturbation::Perturbation, reasoner::Branch};
 
 impl LatentChain {
     /// Additive noise touches the outcome of a pass, not the pass: a branch's pass then runs once for all of its
@@ -50,9 +50,9 @@ impl LatentChain {
         mut active: Vec<(ChainThought, Vec<Draw>)>,
         perturbation: Perturbation,
     ) -> Result<Vec<ChainThought>> {
-        let fed: Vec<Vec<f32>> =
-            active.iter().map(|(t, _)| t.latents.last().cloned().unwrap_or_default()).collect();
-        let inputs: Vec<Vec<Input<'_>>> = fed.iter().map(|latent| vec![Input::Latent(latent)]).collect();
+        let fed: Vec<Latent> =
+            active.iter().map(|(t, _)| t.latents.last().unwrap_or(&t.state).clone()).collect();
+        let inputs: Vec<Vec<Input<'_>>> = fed.iter().map(|latent| vec![latent.input()]).collect();
         let draws: Vec<Draw> = active.iter().map(|(_, draws)| draws[0]).collect();
         let mut sequences: Vec<_> = active.iter_mut().map(|(thought, _)| &mut thought.sequence).collect();
         let states = self.advance(&mut sequences, &inputs, |runs, range| {
@@ -61,7 +61,9 @@ impl LatentChain {
         let ends = self.ends(&states)?;
         let mut thoughts = Vec::new();
         let mut rows = Vec::new();
-        for (row, ((mut thought, draws), state)) in active.into_iter().zip(states.to_rows()?).enumerate() {
+        for (row, ((mut thought, draws), state)) in
+            active.into_iter().zip(Latent::each(states.clone())).enumerate()
+        {
             thought.state = state;
             thought.ended = ends[row];
             rows.extend(std::iter::repeat_n(row, draws.len()));
@@ -70,7 +72,7 @@ impl LatentChain {
         let next: Vec<_> = thoughts.iter().map(|thought| (thought.draw, thought.sequence.len())).collect();
         let mut forked = Tensor::empty(states.device());
         states.select(&rows, &mut forked)?;
-        let latents = self.feed_back(forked, &next, perturbation)?.to_rows()?;
+        let latents = Latent::each(self.feed_back(forked, &next, perturbation)?);
         for (thought, latent) in thoughts.iter_mut().zip(latents).filter(|(thought, _)| !thought.ended) {
             thought.latents.push(latent);
         }

@@ -108,6 +108,8 @@ fn replay(
     let mut all = Replayed::default();
     for (row, prompt) in prompts.iter().enumerate() {
         let block = row * steps * width..(row + 1) * steps * width;
+        let fed = recorded.get(block.clone()).unwrap_or(&[]).to_vec();
+        let fed = Tensor::new(chain.body().head().device(), fed.len() / width.max(1), width, fed)?;
         let script = Script {
             chain,
             pad: pad.or(chain.ids().eos.first().copied()).unwrap_or(0),
@@ -115,7 +117,7 @@ fn replay(
             passes,
             masks: masks(reference, run, row, columns - prompt.len(), width)?,
             noise: noise.as_ref().and_then(|noise| noise.get(block.clone())),
-            recorded: recorded.get(block.clone()).unwrap_or(&[]),
+            recorded: &fed,
         };
         let mut replayed = script.play(prompt)?;
         if replayed.closed {
@@ -154,7 +156,7 @@ struct Script<'a> {
     masks: Masks,
     noise: Option<&'a [f32]>,
     /// The latents as they were fed, `[steps, h]`.
-    recorded: &'a [f32],
+    recorded: &'a Tensor,
 }
 
 impl Script<'_> {
@@ -168,10 +170,10 @@ impl Script<'_> {
         let mut finished = false;
         for pass in 0..self.passes {
             let newest = out.latents.len().checked_sub(width).filter(|_| thinking);
-            let fed = newest.and_then(|at| self.recorded.get(at..at + width));
+            let fed = newest.map(|at| at / width).filter(|&row| row < self.recorded.rows());
             let inputs: Vec<Input<'_>> = match (fed, out.ids.last()) {
                 (_, None) => prompt.iter().map(|&id| Input::Token(id)).collect(),
-                (Some(latent), _) => vec![Input::Latent(latent)],
+                (Some(row), _) => vec![Input::Row(self.recorded, row)],
                 (None, Some(&id)) => vec![Input::Token(id)],
             };
             let recorded =

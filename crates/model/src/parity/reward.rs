@@ -1,6 +1,6 @@
 //! The reward model in the folder's `latent_rm`.
 
-use fathom::{DType, Device};
+use fathom::{DType, Device, Tensor};
 
 use super::{Reference, Tolerance};
 use crate::{body::Input, error::Result, folder::Folder, latent::ChainIds, latent_rm::LatentRm, pass::Run};
@@ -23,16 +23,18 @@ pub(super) fn compare(
     let [rows, length] = reference.shape("rm.input_ids")?;
     let tokens = reference.ids("rm.input_ids")?;
     let latents = reference.floats("rm.latent_embeds")?;
-    let mut latents = latents.chunks(rm.width());
+    let latents = Tensor::new(device, latents.len() / rm.width(), rm.width(), latents)?;
+    let mut next = 0;
     let (mut scores, mut sums) = (Vec::with_capacity(rows * length), Vec::with_capacity(rows));
     for tokens in tokens.chunks(length.max(1)) {
         let mut inputs = Vec::with_capacity(length);
         for &id in tokens {
             inputs.push(if id == ids.latent {
-                let latent = latents.next();
-                Input::Latent(
-                    latent.ok_or_else(|| reference.malformed("rm.latent_embeds holds too few".into()))?,
-                )
+                if next == latents.rows() {
+                    return Err(reference.malformed("rm.latent_embeds holds too few".into()));
+                }
+                next += 1;
+                Input::Row(&latents, next - 1)
             } else {
                 Input::Token(id)
             });

@@ -18,6 +18,7 @@ use fathom_model::{
     body::{Body, Input},
     folder::Folder,
     huginn::CachePolicy,
+    latents::Latent,
     load::{Model, Network},
     pass::{Disturbance, DropSites, Run, Wanted},
     scratch::Scratch,
@@ -70,14 +71,14 @@ fn coordinates(position: usize, iteration: usize) -> Vec<Coordinates> {
 
 /// Latents fed to forks of one prompt under dropout, one a pass.
 fn latent_steps(body: &Body) {
-    let mut scratch = Scratch::new(&Device::Cpu);
+    let mut scratch = Scratch::new(&Device::Cpu, DType::F32);
     let mut prompt = body.sequence();
     let tokens: Vec<Input<'_>> = (3..12).map(Input::Token).collect();
     let mut runs = [Run::admit(&mut prompt, tokens.len())];
     body.forward(&tokens, &mut runs, &Disturbance::None, Wanted::Last, &mut scratch).unwrap();
     let mut sequences = prompt.fork(ROWS);
-    let latent = vec![0.25; body.width()];
-    let inputs = vec![Input::Latent(&latent); ROWS];
+    let latent = Latent::new(&Device::Cpu, vec![0.25; body.width()]).unwrap();
+    let inputs = vec![latent.input(); ROWS];
     for step in 0..8 {
         let rows = coordinates(9 + step, 0);
         let sites = DropSites { attention: true, mlp: true, ..DropSites::default() };
@@ -112,12 +113,12 @@ fn a_step_allocates_nothing() {
 /// Core iterations whose slots are shared, so that none is new after the first.
 fn iterations(model: &Model) {
     let Network::Huginn(huginn) = &model.network else { panic!("huginn-tiny is recurrent") };
-    let mut scratch = Scratch::new(&Device::Cpu);
+    let mut scratch = Scratch::new(&Device::Cpu, DType::F32);
     let mut sequences: Vec<Sequence> = (0..ROWS).map(|_| huginn.sequence()).collect();
     let mut runs: Vec<Run<'_>> = sequences.iter_mut().map(|s| Run::admit(s, 1)).collect();
     let embedded = huginn.prelude(&[5; ROWS], &mut runs, &mut scratch).unwrap();
     let injected = huginn.inject(&embedded).unwrap();
-    let mut state: Tensor = huginn.initial_state(&coordinates(0, 0));
+    let mut state: Tensor = huginn.initial_state(&coordinates(0, 0)).unwrap();
     let policy = CachePolicy::Shared { iterations: 1 };
     for t in 0..4 {
         let noise = Disturbance::Noise { std: 0.1, rows: coordinates(0, t) };

@@ -2,7 +2,6 @@
 
 use fathom::{
     DType, Device, Tensor,
-    kv::Sequence,
     random::{Coordinates, Draw},
 };
 use fathom_model::{
@@ -10,7 +9,6 @@ use fathom_model::{
     huginn::{CachePolicy, Huginn},
     load::{Model, Network},
     pass::{Disturbance, Run},
-    scratch::Scratch,
 };
 
 use crate::fixture;
@@ -30,13 +28,13 @@ fn initial_states_are_like_init() {
         let rows = 40_000 / huginn.width();
         let draw = Draw { key: 5, trajectory: 0 };
         let at = |position| Coordinates { draw, position, iteration: 0 };
-        let state = huginn.initial_state(&(0..rows as u32).map(at).collect::<Vec<_>>());
+        let state = huginn.initial_state(&(0..rows as u32).map(at).collect::<Vec<_>>()).unwrap();
         let n = state.data().len() as f64;
         let std = (state.data().iter().map(|&x| f64::from(x).powi(2)).sum::<f64>() / n).sqrt();
         assert!((std - 0.623_967).abs() < 4.0 * 0.624 / (2.0 * n).sqrt(), "{std}");
         let largest = state.data().iter().fold(0.0f32, |m, x| m.max(x.abs()));
         assert!(largest <= 3.0 * 0.4f32.sqrt() + 1e-5 && largest > 1.7, "{largest}");
-        assert_eq!(huginn.initial_state(&[at(3)]).row(0), state.row(3), "a row stands alone");
+        assert_eq!(huginn.initial_state(&[at(3)]).unwrap().row(0), state.row(3), "a row stands alone");
     });
 }
 
@@ -52,12 +50,12 @@ fn pieces(huginn: &Huginn, tokens: &[u32], cuts: &[usize], policy: CachePolicy, 
         let injected = huginn.inject(&embedded).unwrap();
         let draw = Draw { key: 9, trajectory: 0 };
         let at = |p: usize| Coordinates { draw, position: p as u32, iteration: 0 };
-        let mut state: Tensor = huginn.initial_state(&(first..end).map(at).collect::<Vec<_>>());
+        let mut state: Tensor = huginn.initial_state(&(first..end).map(at).collect::<Vec<_>>()).unwrap();
         for t in 0..steps {
             let none = Disturbance::None;
             huginn.iterate(&mut state, &injected, &mut runs, t, policy, &none, &mut scratch).unwrap();
         }
-        out.extend(huginn.coda(&state, &mut runs, &mut scratch).unwrap().into_data());
+        out.extend(huginn.coda(&state, &mut runs, &mut scratch).unwrap().into_data().unwrap());
         first = end;
     }
     out

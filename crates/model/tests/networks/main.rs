@@ -10,6 +10,13 @@ mod passes;
 
 use std::path::{Path, PathBuf};
 
+use fathom::Device;
+
+/// The CPU, the emulated GPU, and a GPU where there is one.
+fn devices() -> Vec<Device> {
+    [Ok(Device::Cpu), Device::emulated(), Device::cuda(0)].into_iter().flatten().collect()
+}
+
 /// A folder under the repository's `tests/fixtures`.
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)

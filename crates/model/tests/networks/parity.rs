@@ -9,28 +9,44 @@ use fathom_model::{
 };
 use safetensors::{SafeTensors, serialize, tensor::TensorView};
 
-use crate::fixture;
+use crate::{devices, fixture};
 
 fn lines(path: &Path) -> Vec<Line> {
     run(&Folder::open(path).unwrap(), &Device::Cpu).unwrap()
 }
 
-/// Every recorded output agrees; what is skipped is an input or belongs to training.
+/// Every recorded output agrees on `device`; what is skipped is an input or belongs to training.
+fn agrees(device: &Device, name: &str, compared: usize) {
+    let lines = run(&Folder::open(fixture(name)).unwrap(), device).unwrap();
+    let off: Vec<_> =
+        lines.iter().filter(|l| matches!(l.verdict, Verdict::Fail | Verdict::Unknown)).collect();
+    assert!(off.is_empty(), "{device} {name}: {off:#?}");
+    assert_eq!(lines.iter().filter(|l| l.verdict == Verdict::Pass).count(), compared, "{device} {name}");
+}
+
 #[test]
-fn every_fixture_agrees() {
-    for (name, compared) in [
-        ("coconut-tiny", 14),
-        ("codi-tiny", 14),
-        ("colar-tiny", 14),
-        ("huginn-tiny", 30),
-        ("huginn-hd96", 27),
-    ] {
-        let lines = lines(&fixture(name));
-        let off: Vec<_> =
-            lines.iter().filter(|l| matches!(l.verdict, Verdict::Fail | Verdict::Unknown)).collect();
-        assert!(off.is_empty(), "{name}: {off:#?}");
-        assert_eq!(lines.iter().filter(|l| l.verdict == Verdict::Pass).count(), compared, "{name}");
-    }
+fn coconut_agrees() {
+    devices().iter().for_each(|device| agrees(device, "coconut-tiny", 14));
+}
+
+#[test]
+fn codi_agrees() {
+    devices().iter().for_each(|device| agrees(device, "codi-tiny", 14));
+}
+
+#[test]
+fn colar_agrees() {
+    devices().iter().for_each(|device| agrees(device, "colar-tiny", 14));
+}
+
+#[test]
+fn huginn_agrees() {
+    devices().iter().for_each(|device| agrees(device, "huginn-tiny", 30));
+}
+
+#[test]
+fn huginn_with_heads_of_96_agrees() {
+    devices().iter().for_each(|device| agrees(device, "huginn-hd96", 27));
 }
 
 /// A copy of a fixture whose reference was changed by `change`, which sees each tensor's name and bytes.

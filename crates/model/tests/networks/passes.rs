@@ -72,7 +72,7 @@ fn pass(
     (sites, trajectories): (Option<DropSites>, &[u32]),
     wanted: Wanted,
 ) -> Vec<Vec<u32>> {
-    let mut scratch = Scratch::new(&Device::Cpu);
+    let mut scratch = Scratch::new(&Device::Cpu, DType::F32);
     let mut runs: Vec<Run<'_>> =
         sequences.iter_mut().zip(inputs).map(|(sequence, rows)| Run::admit(sequence, rows.len())).collect();
     let disturbance = disturbance(sites, &runs, trajectories);
@@ -173,7 +173,7 @@ fn recordings_want_all_rows() {
             let mut runs: Vec<Run<'_>> =
                 admitted.map(|(sequence, prompt)| Run::admit(sequence, prompt.len())).collect();
             let recorded = Disturbance::Recorded(&scale);
-            let mut scratch = Scratch::new(&Device::Cpu);
+            let mut scratch = Scratch::new(&Device::Cpu, DType::F32);
             body.forward(&inputs, &mut runs, &recorded, wanted, &mut scratch).cloned()
         };
         for prompts in [&PROMPTS[..], &[PROMPTS[1]], &[PROMPTS[1]; 3]] {

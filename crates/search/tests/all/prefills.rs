@@ -86,7 +86,7 @@ fn every_latent_body_shares_its_prompt_and_its_reward_model_does() {
             let thoughts = think(chain(&model), &PROMPT, &draws, thinking).unwrap();
             assert_eq!(chain(&model).prompts_prefilled(), cost, "{name}: {perturbation:?}");
 
-            let latents: Vec<&[Vec<f32>]> = thoughts.iter().map(Thought::latents).collect();
+            let latents: Vec<_> = thoughts.iter().map(Thought::latents).collect();
             assert_eq!(trajectory_scores(&rm, &PROMPT, &latents).unwrap().len(), N);
             assert_eq!(rm.prompts_prefilled(), 1, "{name}: {perturbation:?}");
         }

@@ -1,9 +1,10 @@
 //! Beam search over networks: its limits, its scores, its forks.
 
-use fathom::{DType, kv::Sequence, random::Stream};
+use fathom::{DType, random::Stream};
 use fathom_model::{
     body::Input,
     latent::LatentChain,
+    latents::Latent,
     load::Network,
     pass::Disturbance,
     perturbation::{Perturbation, Scope, Sites},
@@ -15,7 +16,7 @@ use fathom_search::{
     trajectories::{Thinking, draws, think},
 };
 
-use crate::{PROMPT, model, reward};
+use crate::{PROMPT, bits, model, reward};
 
 const STEPS: usize = 4;
 
@@ -33,10 +34,6 @@ fn each(test: impl Fn(&str, &LatentChain, Thinking)) {
             test(name, chain, Thinking { steps: STEPS, perturbation, seed: 3 });
         }
     }
-}
-
-fn bits(latents: &[Vec<f32>]) -> Vec<u32> {
-    latents.iter().flatten().map(|x| x.to_bits()).collect()
 }
 
 #[test]
@@ -89,12 +86,11 @@ fn forks_equal_recomputation() {
             for beam in beams.iter().filter(|beam| !beam.thought.ended()) {
                 let fed = &beam.thought.latents()[..STEPS - 1];
                 let tokens = PROMPT.iter().map(|&id| Input::Token(id));
-                let inputs = tokens.chain(fed.iter().map(|latent| Input::Latent(latent))).collect();
+                let inputs = tokens.chain(fed.iter().map(Latent::input)).collect();
                 let mut sequence = chain.body().sequence();
                 let state = chain.advance(&mut [&mut sequence], &[inputs], |_, _| Disturbance::None).unwrap();
-                let same =
-                    state.row(0).iter().zip(beam.thought.state()).all(|(a, b)| a.to_bits() == b.to_bits());
-                assert!(same, "{name}");
+                let again: Vec<u32> = state.row(0).iter().map(|x| x.to_bits()).collect();
+                assert_eq!(bits(std::slice::from_ref(beam.thought.state())), again, "{name}");
             }
         }
     });

@@ -1,8 +1,9 @@
 //! Beam search over a tree that is given, so that what it ought to find can be found by trying everything.
 
-use fathom::random::Draw;
+use fathom::{Device, random::Draw};
 use fathom_model::{
     Result,
+    latents::Latent,
     perturbation::Perturbation,
     reasoner::{Branch, Reasoner, Thought},
 };
@@ -13,10 +14,10 @@ use fathom_search::{
 };
 
 /// A thought is the path of candidate numbers that led to it, one a latent.
-struct Path(Vec<Vec<f32>>);
+struct Path(Vec<Latent>);
 
 impl Thought for Path {
-    fn latents(&self) -> &[Vec<f32>] {
+    fn latents(&self) -> &[Latent] {
         &self.0
     }
 
@@ -38,13 +39,13 @@ impl Reasoner for Tree {
     }
 
     fn prefill(&self, _: &[u32], _: usize, draws: &[Draw], _: u64, _: Perturbation) -> Result<Vec<Path>> {
-        Ok(draws.iter().map(|draw| Path(vec![vec![draw.trajectory as f32]])).collect())
+        Ok(draws.iter().map(|draw| Path(vec![latent(draw.trajectory)])).collect())
     }
 
     fn step(&self, branches: Vec<Branch<Path>>, _: Perturbation) -> Result<Vec<Vec<Path>>> {
         let child = |path: &Path, draw: &Draw| {
             let mut latents = path.0.clone();
-            latents.push(vec![(draw.trajectory % self.candidates) as f32]);
+            latents.push(latent(draw.trajectory % self.candidates));
             Path(latents)
         };
         let grow =
@@ -86,8 +87,8 @@ impl Scorer for Scores {
         vec![state; count]
     }
 
-    fn score(&self, states: &mut [&mut Vec<u32>], latents: &[&[Vec<f32>]]) -> Result<Vec<Vec<f32>>> {
-        let follow = |state: &mut Vec<u32>, latents: &[Vec<f32>]| -> Vec<f32> {
+    fn score(&self, states: &mut [&mut Vec<u32>], latents: &[&[Latent]]) -> Result<Vec<Vec<f32>>> {
+        let follow = |state: &mut Vec<u32>, latents: &[Latent]| -> Vec<f32> {
             let step = |number: u32| {
                 state.push(number);
                 self.node(state)
@@ -98,8 +99,12 @@ impl Scorer for Scores {
     }
 }
 
-fn numbers(latents: &[Vec<f32>]) -> Vec<u32> {
-    latents.iter().map(|latent| latent[0] as u32).collect()
+fn latent(number: u32) -> Latent {
+    Latent::new(&Device::Cpu, vec![number as f32]).unwrap()
+}
+
+fn numbers(latents: &[Latent]) -> Vec<u32> {
+    latents.iter().map(|latent| latent.to_vec().unwrap()[0] as u32).collect()
 }
 
 fn search(scores: &Scores, steps: usize, width: Width) -> (Vec<u32>, f32) {

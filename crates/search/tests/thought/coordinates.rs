@@ -4,19 +4,18 @@
 use std::collections::HashMap;
 
 use fathom::{
-    DType, Keep, Perturb, Tensor,
-    kv::Sequence,
+    DType, Device, Keep, Perturb, Tensor,
     ops::arg_max::arg_max,
     random::{Coordinates, Draw, Site, Stream, fill_normals, key, words},
 };
 use fathom_model::{
     body::Input,
     latent::{Kind, LatentChain},
+    latents::Latent,
     load::Network,
     pass::{Disturbance, Run, Wanted},
     perturbation::{Perturbation, Scope, Sites},
     reasoner::{Reasoner, Thought},
-    scratch::Scratch,
 };
 use fathom_search::trajectories::{Thinking, draws, think};
 
@@ -91,7 +90,8 @@ fn by_hand(chain: &LatentChain, perturbation: Perturbation) -> (Vec<Vec<f32>>, V
         // The last latent opens the answer: its pass is not perturbed, except in CoLaR's published form.
         let last = step + 1 == STEPS;
         let drops = !last || chain.kind() == Kind::Colar && scope == Scope::Full;
-        state = pass(vec![Input::Latent(&latents[step])], drops);
+        let thought = Latent::new(&Device::Cpu, latents[step].clone()).unwrap();
+        state = pass(vec![thought.input()], drops);
     }
     let drops = chain.kind() == Kind::Colar && scope == Scope::Full;
     let mut answer = Vec::new();
@@ -127,7 +127,7 @@ fn draws_are_where_they_are_documented() {
             let draw = draws(SEED, &PROMPT, Stream::Trajectory, [TRAJECTORY as usize]);
             let thoughts = think(chain, &PROMPT, &draw, thinking).unwrap();
             assert!(!thoughts[0].ended(), "{name}: another seed is needed, whose thought does not end early");
-            let latents = thoughts[0].latents().to_vec();
+            let latents = Latent::to_rows(thoughts[0].latents()).unwrap();
             let answer = chain.read_out(thoughts, ANSWER, perturbation).unwrap().remove(0);
             assert_eq!((latents, answer), by_hand(chain, perturbation), "{name} {perturbation:?}");
         }
@@ -176,7 +176,11 @@ fn recurrent_draws_carry_the_iteration() {
             let policy = fathom_model::huginn::CachePolicy::Full;
             let none = Disturbance::None;
             huginn.iterate(&mut state, &injected, &mut runs, t, policy, &none, &mut scratch).unwrap();
-            assert_eq!(thoughts[0].latents()[t], state.row(last), "{perturbation:?}, iteration {t}");
+            assert_eq!(
+                thoughts[0].latents()[t].to_vec().unwrap(),
+                state.row(last),
+                "{perturbation:?}, iteration {t}"
+            );
         }
     }
 }

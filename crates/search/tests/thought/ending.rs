@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use fathom::{DType, Device, kv::Sequence, ops::arg_max::arg_max, random::Stream};
+use fathom::{DType, Device, ops::arg_max::arg_max, random::Stream};
 use fathom_model::{
     body::Input,
     folder::Folder,
     latent::LatentChain,
+    latents::Latent,
     load::{Model, Network},
     pass::Disturbance,
     perturbation::{Perturbation, Scope, Sites},
@@ -76,7 +77,7 @@ fn an_ended_thought_goes_on_from_its_end_token() {
         let thought = thoughts.into_iter().find(|thought| thought.ended()).unwrap();
         let latents = thought.latents().to_vec();
         let tokens = PROMPT.iter().map(|&id| Input::Token(id));
-        let fed: Vec<Input<'_>> = tokens.chain(latents.iter().map(|latent| Input::Latent(latent))).collect();
+        let fed: Vec<Input<'_>> = tokens.chain(latents.iter().map(Latent::input)).collect();
         let head = chain.body().head();
         let first = |inputs: Vec<Input<'_>>| {
             let mut sequence = chain.body().sequence();

@@ -12,7 +12,7 @@ use fathom_model::{
 };
 use fathom_search::trajectories::{Thinking, draws, think};
 
-use crate::{PROMPT, model, wide};
+use crate::{PROMPT, bits, model, wide};
 
 const DROPOUT: Perturbation = Perturbation::Dropout { p: 0.2, sites: Sites::ResidEmbd, scope: Scope::Full };
 const LATENT: Perturbation = Perturbation::Dropout { p: 0.2, sites: Sites::Resid, scope: Scope::Latent };
@@ -23,8 +23,7 @@ type Trajectory = (Vec<u32>, Vec<u32>);
 
 fn trajectories<R: Reasoner>(reasoner: &R, draws: &[Draw], thinking: Thinking) -> Vec<Trajectory> {
     let thoughts = think(reasoner, &PROMPT, draws, thinking).unwrap();
-    let bits: Vec<Vec<u32>> =
-        thoughts.iter().map(|t| t.latents().iter().flatten().map(|x| x.to_bits()).collect()).collect();
+    let bits: Vec<Vec<u32>> = thoughts.iter().map(|thought| bits(thought.latents())).collect();
     let answers = reasoner.read_out(thoughts, 6, thinking.perturbation).unwrap();
     bits.into_iter().zip(answers).collect()
 }

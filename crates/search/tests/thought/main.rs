@@ -5,6 +5,7 @@
 mod beam_model;
 mod beam_tree;
 mod coordinates;
+mod devices;
 mod ending;
 mod invariance;
 mod sharing;
@@ -14,7 +15,7 @@ mod wide;
 use std::path::Path;
 
 use fathom::{DType, Device};
-use fathom_model::{folder::Folder, latent_rm::LatentRm, load::Model};
+use fathom_model::{folder::Folder, latent_rm::LatentRm, latents::Latent, load::Model};
 
 /// A folder of random weights under the repository's `tests/fixtures`.
 fn fixture(name: &str) -> Folder {
@@ -27,6 +28,11 @@ fn model(name: &str, dtype: DType) -> Model {
 
 fn reward(name: &str) -> LatentRm {
     LatentRm::open(&fixture(name).subfolder("latent_rm").unwrap(), &Device::Cpu, DType::F32).unwrap()
+}
+
+/// The bits of latents.
+fn bits(latents: &[Latent]) -> Vec<u32> {
+    Latent::to_rows(latents).unwrap().iter().flatten().map(|x| x.to_bits()).collect()
 }
 
 /// The prompt of every test: ids that all fixtures' vocabularies hold.

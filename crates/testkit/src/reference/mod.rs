@@ -2,11 +2,15 @@
 //! whose error sets the tolerance. Sums run from left to right, a multiplication and an addition a term.
 
 mod attention;
+mod distance;
+mod entropy;
 mod linear;
 mod norm;
 mod rope;
 
 pub use attention::{Shape, attention, attention_bf16};
+pub use distance::{cosine, distance};
+pub use entropy::entropy;
 pub use linear::{gelu_erf, gelu_tanh, linear, swiglu};
 pub use norm::{layer_norm, rms_norm};
 pub use rope::{angles, rope};
@@ -29,6 +33,8 @@ pub trait Real:
     fn of(value: f64) -> Self;
     /// e to the power of this.
     fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
     /// Hyperbolic tangent.
@@ -47,6 +53,9 @@ macro_rules! real {
             }
             fn exp(self) -> Self {
                 $float::exp(self)
+            }
+            fn ln(self) -> Self {
+                $float::ln(self)
             }
             fn sqrt(self) -> Self {
                 $float::sqrt(self)

@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, time::Instant};
 
-use fathom::DType;
+use super::Peaks;
 
 /// Elements that are copied: 256 MB read and as many written, beyond any cache.
 const COPIED: usize = 64 << 20;
@@ -16,28 +16,9 @@ const RUNS: usize = 9;
 /// Sums that a loop carries, more than enough to hide the latency of a multiply-add.
 const CHAINS: usize = 16;
 
-/// Floating-point operations a second, and bytes read and written a second by a copy.
-#[derive(Clone, Copy)]
-pub(crate) struct Peaks {
-    pub(crate) f32: f64,
-    /// Of bf16 dot products; where the processor has none, as `f32`.
-    pub(crate) bf16: f64,
-    pub(crate) copy: f64,
-}
-
-impl Peaks {
-    pub(crate) fn measure() -> Self {
-        let f32 = fused();
-        Self { f32, bf16: dots().unwrap_or(f32), copy: copy() }
-    }
-
-    /// Of products with weights of `dtype`.
-    pub(crate) fn of(self, dtype: DType) -> f64 {
-        match dtype {
-            DType::F32 => self.f32,
-            DType::Bf16 => self.bf16,
-        }
-    }
+pub(super) fn measure() -> Peaks {
+    let f32 = fused();
+    Peaks { f32, bf16: dots().unwrap_or(f32), copy: copy() }
 }
 
 /// Work a second, where `run` does `amount` at a time.

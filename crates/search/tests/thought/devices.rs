@@ -1,0 +1,127 @@
+//! The device path: trajectories, scores and beams on the emulated GPU, and on a GPU where there is one, beside the CPU's.
+
+use fathom::{DType, Device, random::Stream};
+use fathom_model::{
+    latent_rm::LatentRm,
+    latents::Latent,
+    load::{Model, Network},
+    perturbation::{Perturbation, Scope, Sites},
+    reasoner::{Reasoner, Thought},
+};
+use fathom_search::{
+    beam::{Width, beam_search},
+    trajectories::{Thinking, draws, think},
+};
+
+use crate::{PROMPT, fixture};
+
+const DROPOUT: Perturbation = Perturbation::Dropout { p: 0.2, sites: Sites::ResidEmbd, scope: Scope::Full };
+const LATENT: Perturbation = Perturbation::Dropout { p: 0.2, sites: Sites::Resid, scope: Scope::Latent };
+const NOISE: Perturbation = Perturbation::Noise { std: 0.4, scope: Scope::Full };
+const STEPS: usize = 2;
+
+fn devices() -> Vec<Device> {
+    [Device::emulated(), Device::cuda(0)].into_iter().flatten().collect()
+}
+
+fn load(name: &str, device: &Device, dtype: DType) -> Model {
+    Model::load(&fixture(name), device, dtype).unwrap()
+}
+
+/// Latents and answers of trajectories `indices`.
+fn trajectories<R: Reasoner>(
+    reasoner: &R,
+    perturbation: Perturbation,
+    indices: &[usize],
+) -> (Vec<Vec<Vec<f32>>>, Vec<Vec<u32>>) {
+    let thinking = Thinking { steps: STEPS, perturbation, seed: 11 };
+    let draws = draws(11, &PROMPT, Stream::Trajectory, indices.iter().copied());
+    let thoughts = think(reasoner, &PROMPT, &draws, thinking).unwrap();
+    let latents = thoughts.iter().map(|thought| Latent::to_rows(thought.latents()).unwrap()).collect();
+    (latents, reasoner.read_out(thoughts, 3, perturbation).unwrap())
+}
+
+/// Of f32 the answers are the CPU's and the latents near them; of either type a trajectory is the same to the bit alone and
+/// among others.
+fn check<R: Reasoner>(context: &str, cpu: &R, gpu: &R, dtype: DType, perturbation: Perturbation) {
+    let (latents, answers) = trajectories(gpu, perturbation, &[0, 1, 2, 3, 4]);
+    assert_eq!(trajectories(gpu, perturbation, &[3]).0[0], latents[3], "{context}: alone");
+    let (shuffled, _) = trajectories(gpu, perturbation, &[4, 0]);
+    assert_eq!(shuffled, [latents[4].clone(), latents[0].clone()], "{context}: in another order");
+    if dtype == DType::F32 {
+        let (expected, expected_answers) = trajectories(cpu, perturbation, &[0, 1, 2, 3, 4]);
+        assert_eq!(answers, expected_answers, "{context}");
+        let pairs = latents.iter().flatten().flatten().zip(expected.iter().flatten().flatten());
+        for (ours, theirs) in pairs {
+            // A few layers of sums in another order, magnified by what follows them (docs/numerics.md).
+            assert!((ours - theirs).abs() <= 1e-4 * theirs.abs().max(1.0), "{context}: {ours} for {theirs}");
+        }
+    }
+}
+
+#[test]
+fn chains() {
+    for device in devices() {
+        for name in ["coconut-tiny", "codi-tiny", "colar-tiny"] {
+            for dtype in [DType::F32, DType::Bf16] {
+                let (cpu, gpu) = (load(name, &Device::Cpu, dtype), load(name, &device, dtype));
+                let (Network::Chain(cpu), Network::Chain(gpu)) = (&cpu.network, &gpu.network) else {
+                    panic!("{name} is a chain")
+                };
+                for perturbation in [DROPOUT, LATENT, NOISE] {
+                    let context = format!("{device} {name} {dtype} {perturbation:?}");
+                    check(&context, cpu, gpu, dtype, perturbation);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn recurrent_depth() {
+    for device in devices() {
+        for dtype in [DType::F32, DType::Bf16] {
+            let (cpu, gpu) = (load("huginn-tiny", &Device::Cpu, dtype), load("huginn-tiny", &device, dtype));
+            let (Network::Huginn(cpu), Network::Huginn(gpu)) = (&cpu.network, &gpu.network) else {
+                panic!("huginn-tiny is recurrent")
+            };
+            for perturbation in [DROPOUT, LATENT, NOISE, Perturbation::State] {
+                check(&format!("{device} {dtype} {perturbation:?}"), cpu, gpu, dtype, perturbation);
+            }
+        }
+    }
+}
+
+/// The beams that survive, with their scores.
+fn beams(device: &Device, name: &str, perturbation: Perturbation) -> Vec<(Vec<Vec<f32>>, f32)> {
+    let model = load(name, device, DType::F32);
+    let Network::Chain(chain) = &model.network else { panic!("{name} is a chain") };
+    let reward = LatentRm::open(&fixture(name).subfolder("latent_rm").unwrap(), device, DType::F32).unwrap();
+    let thinking = Thinking { steps: STEPS, perturbation, seed: 5 };
+    let found = beam_search(chain, &reward, &PROMPT, thinking, Width { beams: 2, candidates: 2 }).unwrap();
+    found.into_iter().map(|beam| (Latent::to_rows(beam.thought.latents()).unwrap(), beam.score)).collect()
+}
+
+/// Scores rank the same beams as the CPU's do.
+#[test]
+fn beam_search_with_a_reward_model() {
+    for device in devices() {
+        for name in ["coconut-tiny", "colar-tiny"] {
+            for perturbation in [LATENT, NOISE] {
+                let (ours, theirs) =
+                    (beams(&device, name, perturbation), beams(&Device::Cpu, name, perturbation));
+                assert_eq!(ours.len(), theirs.len());
+                for ((latents, score), (expected, expected_score)) in ours.iter().zip(&theirs) {
+                    let context = format!("{device} {name} {perturbation:?}");
+                    assert!(
+                        (score - expected_score).abs() <= 1e-4,
+                        "{context}: {score} for {expected_score}"
+                    );
+                    let pairs = latents.iter().flatten().zip(expected.iter().flatten());
+                    let off = pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
+                    assert!(off <= 1e-3, "{context}: latents {off} apart");
+                }
+            }
+        }
+    }
+}
