@@ -67,25 +67,32 @@ template <int WARPGROUPS, int N, int STAGES> struct WgmmaTile {
         named_barrier_sync(1, CONSUMERS);
     }
 
-    // Runs the block: what becomes of the product is `finish`'s, for all consumers.
-    template <class Finish>
-    DEVICE void run(const TensorMap* x, const TensorMap* weight, int row, int column, int k, Finish finish) const {
-        if (threadIdx.x == 0) {
-            for (int s = 0; s < STAGES; s++) {
-                mbarrier_init(full + s, 1);
-                mbarrier_init(empty + s, CONSUMERS / 32);
-            }
-            mbarrier_init_fence();
+    // Makes the barriers ready; one thread, before any other comes near them.
+    DEVICE void open() const {
+        for (int s = 0; s < STAGES; s++) {
+            mbarrier_init(full + s, 1);
+            mbarrier_init(empty + s, CONSUMERS / 32);
         }
-        __syncthreads();
-        if (threadIdx.x < CONSUMERS) {
-            consume(k);
-            finish();
-        } else if (threadIdx.x == CONSUMERS) {
-            produce(x, weight, row, column, k);
-        }
+        mbarrier_init_fence();
     }
 };
+
+// The block's tile of the product, handed to `epilogue`. Grid: tiles of rows, tiles of columns. The maps are of x in boxes
+// of Tile::ROWS rows and of the weight in boxes of Tile::COLUMNS, 64 channels each.
+template <class Tile, class Epilogue>
+DEVICE void wgmma_product(Arena& arena, const uint64_t (&x_map)[16], const uint64_t (&weight_map)[16],
+                          const Shape& shape, const Epilogue& epilogue) {
+    const Tile tile(arena);
+    const int row = blockIdx.x * Tile::ROWS, column = blockIdx.y * Tile::COLUMNS;
+    if (threadIdx.x == 0) tile.open();
+    __syncthreads();
+    if (threadIdx.x < Tile::CONSUMERS) {
+        tile.consume(shape.k);
+        finish<Tile::ROWS, Tile::COLUMNS, Tile::CONSUMERS, false>(tile.sums, tile.sums, shape, row, column, epilogue);
+    } else if (threadIdx.x == Tile::CONSUMERS) {
+        tile.produce((const TensorMap*)x_map, (const TensorMap*)weight_map, row, column, shape.k);
+    }
+}
 
 // The tiles there are, by the rows of x they take: 85, 99 and 197 KiB of shared memory.
 using Tile16 = WgmmaTile<1, 16, 8>;
