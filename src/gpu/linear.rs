@@ -1,7 +1,7 @@
-//! Launches of `kernels/linear.cu`.
+//! Launches of `kernels/linear.cu`, and of `kernels/linear_hopper.cu` where that runs.
 
 use super::{
-    Gpu,
+    Gpu, hopper, linear_hopper,
     params::{self, LinearParams},
     tile::{Input, Kernels},
 };
@@ -59,8 +59,14 @@ pub(crate) fn linear(
         perturbation: session.perturbation(perturbation, w.n())?,
         ..Default::default()
     };
+    if hopper::runs(gpu, w.dtype()) {
+        let kernels =
+            if let Epilogue::SwiGlu = epilogue { linear_hopper::SWIGLU } else { linear_hopper::LINEAR };
+        // SAFETY: rows, columns and vectors of the extents that shapes were checked for.
+        return unsafe { linear_hopper::launch(gpu, &mut session, kernels, params) };
+    }
     let form = kernels.form(w.dtype(), x.rows());
     let grid = form.tile.grid(x.rows(), w.n());
-    // SAFETY: rows, columns and vectors of the extents that shapes were checked for.
+    // SAFETY: as above.
     unsafe { session.launch(form.kernel, &params, grid, form.tile.threads, form.shared) }
 }

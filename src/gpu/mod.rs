@@ -4,6 +4,8 @@
 
 mod buffer;
 mod executor;
+mod hopper;
+mod linear_hopper;
 pub(crate) mod params;
 mod session;
 mod tile;
