@@ -1,27 +1,23 @@
-// linear.cu on sm_90a.
+// linear.cu on sm_90a: out = epilogue(x W + b), x and W in bf16, by TMA and wgmma.
+//
+// A block of one consumer warpgroup and a producer warp computes 64 columns of up to 16 or 64 rows, one of two computes
+// 128 columns of up to 128 rows, 64 channels a stage of the ring, and hands the sums to the epilogue. The launch takes the
+// smallest tile that holds the rows, then tiles of 128 side by side, so that their blocks read the same columns of W while
+// they are in L2: the weight's 2 n k bytes are read once, x's 2 k a row by each tile of columns from L2.
+// In flight a block: 64, 40 and 64 KiB of the weight.
 #include "wgmma_gemm.h"
 
 #if HAS_WGMMA
-struct Store {
-    const LinearParams& p;
-    DEVICE void operator()(uint32_t row, uint32_t column, float a, float b) const {
-        Global<float> o = global<float>(p.out.data) + (size_t)row * p.out.pitch + column;
-        o[0] = a;
-        if (column + 1 < p.n) o[1] = b;
+#define LINEAR(name, Tile, blocks, Epilogue)                                                                  \
+    KERNEL(name, LinearHopperParams, Tile::THREADS, blocks) {                                                 \
+        DYNAMIC_SHARED(arena);                                                                                \
+        const Shape shape{p.linear.rows, p.linear.n, p.linear.k};                                             \
+        wgmma_product<Tile>(arena, p.x_map, p.weight_map, shape, Epilogue{p.linear});                         \
     }
-};
-
-template <class Tile, class Epilogue> DEVICE void product(const LinearHopperParams& p) {
-    DYNAMIC_SHARED(arena);
-    const Tile tile(arena);
-    const int row = blockIdx.x * Tile::ROWS, column = blockIdx.y * Tile::COLUMNS;
-    const TensorMap *x = (const TensorMap*)p.x_map, *weight = (const TensorMap*)p.weight_map;
-    tile.run(x, weight, row, column, p.linear.k, [&] {
-        tile.each_pair(row, column, p.linear.rows, p.linear.n, Epilogue{p.linear});
-    });
-}
-
-KERNEL(linear_hopper_16, LinearHopperParams, Tile16::THREADS, 1) { product<Tile16, Store>(p); }
-KERNEL(linear_hopper_64, LinearHopperParams, Tile64::THREADS, 1) { product<Tile64, Store>(p); }
-KERNEL(linear_hopper_128, LinearHopperParams, Tile128::THREADS, 1) { product<Tile128, Store>(p); }
+LINEAR(linear_hopper_16, Tile16, 2, LinearEpilogue)
+LINEAR(linear_hopper_64, Tile64, 2, LinearEpilogue)
+LINEAR(linear_hopper_128, Tile128, 1, LinearEpilogue)
+LINEAR(linear_hopper_swiglu_16, Tile16, 2, SwigluEpilogue)
+LINEAR(linear_hopper_swiglu_64, Tile64, 2, SwigluEpilogue)
+LINEAR(linear_hopper_swiglu_128, Tile128, 1, SwigluEpilogue)
 #endif

@@ -5,16 +5,15 @@
 // `full` counts their bytes, each of `empty` the consumers' warps that are done with a stage. What lies beyond k, n or the
 // rows arrives as zero. Sums go through shared memory to where they are used, row by row of x, columns side by side.
 #pragma once
+#include "epilogue.h"
 #include "hopper.h"
-#include "params.h"
 
 #if HAS_WGMMA
 template <int WARPGROUPS, int N, int STAGES> struct WgmmaTile {
     static constexpr int COLUMNS = 64 * WARPGROUPS, ROWS = N;
     static constexpr int CONSUMERS = 128 * WARPGROUPS, THREADS = CONSUMERS + 32;
     static constexpr int DEPTH = 64, STAGE = (COLUMNS + N) * DEPTH;  // elements
-    // A row of sums: fragments of a warp (columns g of rows 2t) go to 32 banks.
-    static constexpr int PITCH = COLUMNS + 4;
+    static constexpr int PITCH = SUMS_PITCH<COLUMNS>;
 
     Shared<__nv_bfloat16> ring;
     Shared<float> sums;
@@ -39,7 +38,7 @@ template <int WARPGROUPS, int N, int STAGES> struct WgmmaTile {
         }
     }
 
-    // The product, into `sums`; all consumers.
+    // The product, into `sums`, [N][PITCH]; all consumers.
     DEVICE void consume(int k) const {
         const int warpgroup = threadIdx.x / 128, lane = threadIdx.x % 32;
         float acc[N / 2];
@@ -60,45 +59,42 @@ template <int WARPGROUPS, int N, int STAGES> struct WgmmaTile {
             if (++stage == STAGES) stage = 0, round++;
         }
         wgmma_wait<0>();
-        const int column = threadIdx.x / 32 * 16 + lane / 4, row = lane % 4 * 2;
+        // Half of the lanes take the rows of a pair in the other order: 32 banks.
+        const int column = threadIdx.x / 32 * 16 + lane / 4, row = lane % 4 * 2, swap = lane / 2 % 2;
 #pragma unroll
         for (int i = 0; i < N / 2; i++)
-            sums[(i / 4 * 8 + row + i % 2) * PITCH + column + i / 2 % 2 * 8] = acc[i];
+            sums[(i / 4 * 8 + row + (i % 2 ^ swap)) * PITCH + column + i / 2 % 2 * 8] = swap ? acc[i ^ 1] : acc[i];
         named_barrier_sync(1, CONSUMERS);
     }
 
-    // Calls each(row, column, sum, sum of column + 1) for the tile's even columns below `n` of rows below `rows`, by all
-    // consumers once the product is there.
-    template <class Each> DEVICE void each_pair(int row, int column, int rows, int n, Each each) const {
-        const int pairs = min(N, rows - row) * (COLUMNS / 2);
-        for (int i = threadIdx.x; i < pairs; i += CONSUMERS) {
-            const int r = i / (COLUMNS / 2), c = i % (COLUMNS / 2) * 2;
-            const float2 pair = view<float2>(sums + r * PITCH + c)[0];
-            if (column + c < n) each(row + r, column + c, pair.x, pair.y);
+    // Makes the barriers ready; one thread, before any other comes near them.
+    DEVICE void open() const {
+        for (int s = 0; s < STAGES; s++) {
+            mbarrier_init(full + s, 1);
+            mbarrier_init(empty + s, CONSUMERS / 32);
         }
-    }
-
-    // Runs the block: what becomes of the product is `finish`'s, for all consumers.
-    template <class Finish>
-    DEVICE void run(const TensorMap* x, const TensorMap* weight, int row, int column, int k, Finish finish) const {
-        if (threadIdx.x == 0) {
-            for (int s = 0; s < STAGES; s++) {
-                mbarrier_init(full + s, 1);
-                mbarrier_init(empty + s, CONSUMERS / 32);
-            }
-            mbarrier_init_fence();
-        }
-        __syncthreads();
-        if (threadIdx.x < CONSUMERS) {
-            consume(k);
-            finish();
-        } else if (threadIdx.x == CONSUMERS) {
-            produce(x, weight, row, column, k);
-        }
+        mbarrier_init_fence();
     }
 };
 
-// The tiles there are, by the rows of x they take: 85, 98 and 195 KiB of shared memory.
+// The block's tile of the product, handed to `epilogue`. Grid: tiles of rows, tiles of columns. The maps are of x in boxes
+// of Tile::ROWS rows and of the weight in boxes of Tile::COLUMNS, 64 channels each.
+template <class Tile, class Epilogue>
+DEVICE void wgmma_product(Arena& arena, const uint64_t (&x_map)[16], const uint64_t (&weight_map)[16],
+                          const Shape& shape, const Epilogue& epilogue) {
+    const Tile tile(arena);
+    const int row = blockIdx.x * Tile::ROWS, column = blockIdx.y * Tile::COLUMNS;
+    if (threadIdx.x == 0) tile.open();
+    __syncthreads();
+    if (threadIdx.x < Tile::CONSUMERS) {
+        tile.consume(shape.k);
+        finish<Tile::ROWS, Tile::COLUMNS, Tile::CONSUMERS, false>(tile.sums, tile.sums, shape, row, column, epilogue);
+    } else if (threadIdx.x == Tile::CONSUMERS) {
+        tile.produce((const TensorMap*)x_map, (const TensorMap*)weight_map, row, column, shape.k);
+    }
+}
+
+// The tiles there are, by the rows of x they take: 85, 99 and 197 KiB of shared memory.
 using Tile16 = WgmmaTile<1, 16, 8>;
 using Tile64 = WgmmaTile<1, 64, 5>;
 using Tile128 = WgmmaTile<2, 128, 4>;

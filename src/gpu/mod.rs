@@ -4,8 +4,11 @@
 
 mod buffer;
 mod executor;
+mod hopper;
+mod linear_hopper;
 pub(crate) mod params;
 mod session;
+mod tile;
 
 #[cfg(feature = "emulator")]
 mod emulated;

@@ -1,10 +1,36 @@
 //! Launches of `kernels/qkv.cu`.
 
-use super::Gpu;
+use super::{
+    Gpu, Table,
+    params::{self, KvPlace, QkvParams},
+    tile::{self, Kernels},
+};
 use crate::{
-    Result, Tensor,
+    DType, Result, Tensor,
+    error::check,
     kv::Run,
-    ops::qkv::{Input, Projection, Rotation},
+    ops::{
+        qkv::{Input, Projection, Rotation},
+        rope::Layout,
+    },
+};
+
+const PLAIN: Kernels = Kernels {
+    file: "qkv",
+    input: tile::Input::Plain,
+    f32: "qkv_f32",
+    skinny: "qkv_bf16_skinny",
+    medium: "qkv_bf16_medium",
+    tall: Some("qkv_bf16_tall"),
+};
+
+const NORM: Kernels = Kernels {
+    file: "qkv",
+    input: tile::Input::Transformed,
+    f32: "qkv_norm_f32",
+    skinny: "qkv_norm_bf16_skinny",
+    medium: "qkv_norm_bf16_medium",
+    tall: None,
 };
 
 pub(crate) fn qkv(
@@ -16,6 +42,66 @@ pub(crate) fn qkv(
     slot: usize,
     out: &mut Tensor,
 ) -> Result<()> {
-    let _ = (input, projection, rotation, runs, slot, out);
-    Err(crate::Error::Device { device: gpu.name().into(), what: "not yet".into() })
+    let Projection { weight, bias, heads } = projection;
+    let (places, kv_dtype) = places(runs, slot)?;
+    out.reshape(places.len(), heads.query * heads.dim)?;
+    if places.is_empty() {
+        return Ok(());
+    }
+    let mut session = gpu.session();
+    let mut params = QkvParams {
+        weight: weight.device_columns(),
+        out: out.device_rows(),
+        bias: bias.map_or(0, |bias| bias.device_rows().data),
+        places: session.table(Table::Places, &places)?,
+        rows: places.len() as u32,
+        k: weight.k() as u32,
+        query_heads: heads.query as u32,
+        kv_heads: heads.kv as u32,
+        head_dim: heads.dim as u32,
+        slot: slot as u32,
+        kv_dtype: super::dtype(kv_dtype),
+        ..Default::default()
+    };
+    let kernels = match input {
+        Input::Plain(x) => {
+            params.x = session.operand("qkv", x, weight.dtype())?;
+            PLAIN
+        }
+        Input::RmsNorm { x, weight, eps, .. } => {
+            check("qkv", weight.width() == x.width() && weight.device() == x.device(), || {
+                format!("a norm of {} channels on {} for {}", weight.width(), weight.device(), x.width())
+            })?;
+            params.x = x.rows_of("qkv", DType::F32)?;
+            (params.norm_weight, params.eps) = (weight.device_rows().data, eps);
+            NORM
+        }
+    };
+    if let Some(Rotation { angles, layout }) = rotation {
+        let rows = angles.rows_of("qkv", DType::F32)?;
+        (params.angles, params.angles_pitch) = (rows.data, rows.pitch);
+        params.rotate = match layout {
+            Layout::Interleaved => params::ROTATE_INTERLEAVED,
+            Layout::HalfSplit => params::ROTATE_HALF_SPLIT,
+        };
+    }
+    let form = kernels.form(weight.dtype(), places.len());
+    let grid = form.tile.grid(places.len(), weight.n());
+    // SAFETY: rows, columns, vectors and places of the extents that shapes were checked for.
+    unsafe { session.launch(form.kernel, &params, grid, form.tile.threads, form.shared) }
+}
+
+/// Where the keys and values of all rows go, in one type of cache.
+fn places(runs: &mut [Run<'_>], slot: usize) -> Result<(Vec<KvPlace>, DType)> {
+    let dtype = runs.first().map_or(DType::F32, |run| run.as_ref().layout().dtype);
+    let mut places = Vec::new();
+    for run in runs {
+        check("qkv", run.as_ref().layout().dtype == dtype, || {
+            format!("caches of {dtype} and {}", run.as_ref().layout().dtype)
+        })?;
+        let (positions, count) = (run.positions(), run.count());
+        run.sequence().reserve(slot, positions.start, count)?;
+        places.extend(run.as_ref().places(positions));
+    }
+    Ok((places, dtype))
 }
