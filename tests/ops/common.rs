@@ -22,6 +22,11 @@ pub(crate) fn devices() -> Vec<Device> {
     [Device::Cpu, emulated].into_iter().chain(Device::cuda(0)).collect()
 }
 
+/// Every device with weights of either type.
+pub(crate) fn everywhere() -> Vec<(Device, DType)> {
+    devices().into_iter().flat_map(|device| DTYPES.map(|dtype| (device.clone(), dtype))).collect()
+}
+
 pub(crate) fn tensor(device: &Device, rows: usize, width: usize, data: &[f32]) -> Tensor {
     Tensor::new(device, rows, width, data.to_vec()).expect("as many elements as the shape has")
 }
