@@ -22,6 +22,11 @@ pub(crate) fn devices() -> Vec<Device> {
     [Device::Cpu, emulated].into_iter().chain(Device::cuda(0)).collect()
 }
 
+/// As [`devices`], and an emulated card of the generation before, whose products run on other kernels.
+pub(crate) fn cards() -> Vec<Device> {
+    devices().into_iter().chain([Emulated::sm_80(Options::default()).device()]).collect()
+}
+
 pub(crate) fn tensor(device: &Device, rows: usize, width: usize, data: &[f32]) -> Tensor {
     Tensor::new(device, rows, width, data.to_vec()).expect("as many elements as the shape has")
 }
