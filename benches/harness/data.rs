@@ -5,8 +5,14 @@ use std::cell::Cell;
 use fathom::{
     DType, Device, Tensor, Weight,
     kv::{Layout, Sequence},
+    ops::{
+        rope::{angles, frequency},
+        sandwich::Block,
+    },
 };
 use fathom_testkit::inputs::Inputs;
+
+use super::network::Network;
 
 /// Element `index` of a bell of mean 0 and variance 1.
 fn element(index: usize) -> f32 {
@@ -69,9 +75,17 @@ impl Place {
     }
 
     /// Weights of one shape, [`Place::streamed`] bytes of them at least.
-    pub(crate) fn rotation(&self, k: usize, n: usize) -> Rotation {
+    pub(crate) fn copies(&self, k: usize, n: usize) -> Copies {
         let copies = self.streamed().div_ceil(k * n * self.dtype.bytes());
-        Rotation { copies: (0..copies).map(|_| self.weight(k, n)).collect(), at: Cell::new(0) }
+        Copies { copies: (0..copies).map(|_| self.weight(k, n)).collect(), at: Cell::new(0) }
+    }
+
+    /// Angles of `rows` rows at `position`, for heads of `dim` channels.
+    pub(crate) fn turns(&self, rows: usize, position: usize, dim: usize) -> Tensor {
+        let frequencies: Vec<f32> = (0..dim / 2).map(|pair| frequency(10_000.0, 2 * pair, dim)).collect();
+        let mut turns = self.empty();
+        angles(&vec![position; rows], &frequencies, &mut turns).expect("memory of the device");
+        turns
     }
 
     /// An empty sequence.
@@ -81,12 +95,12 @@ impl Place {
 }
 
 /// Weights that are taken in turn.
-pub(crate) struct Rotation {
+pub(crate) struct Copies {
     copies: Vec<Weight>,
     at: Cell<usize>,
 }
 
-impl Rotation {
+impl Copies {
     pub(crate) fn next(&self) -> &Weight {
         self.at.set((self.at.get() + 1) % self.copies.len());
         &self.copies[self.at.get()]
@@ -126,5 +140,18 @@ pub(crate) fn trajectories(
             sequence
         };
         (0..rows).map(private).collect()
+    }
+}
+
+/// A sandwich block of `network`.
+pub(crate) fn block(place: &Place, network: &Network) -> Block {
+    let Network { width, hidden, heads, .. } = *network;
+    Block {
+        norms: std::array::from_fn(|_| place.tensor(1, width)),
+        qkv: place.weight(width, heads.fused_width()),
+        bias: Some(place.tensor(1, heads.fused_width())),
+        out: place.weight(heads.query * heads.dim, width),
+        gate_up: place.weight(width, 2 * hidden),
+        down: place.weight(hidden, width),
     }
 }

@@ -15,6 +15,15 @@ pub(crate) struct Network {
     pub(crate) form: Form,
 }
 
+impl Network {
+    /// Elements of the weights of one layer.
+    pub(crate) fn layer(&self) -> usize {
+        let Network { width, hidden, heads, form, .. } = *self;
+        let up = if form == Form::Gpt2 { hidden } else { 2 * hidden };
+        width * heads.fused_width() + heads.query * heads.dim * width + width * up + hidden * width
+    }
+}
+
 /// How the layers of a network are built.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Form {

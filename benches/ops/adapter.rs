@@ -6,6 +6,7 @@ use fathom::{Perturb, ops::adapter::adapter, random::Site};
 
 use crate::{
     harness::{
+        data::Copies,
         network::HUGINN,
         suite::{DTYPES, Suite, Work},
     },
@@ -17,7 +18,7 @@ pub(crate) fn bench(suite: &mut Suite) {
     let width = HUGINN.width;
     for dtype in DTYPES {
         suite.group("adapter", dtype, |place, group| {
-            let weights = LazyCell::new(|| place.rotation(width, width));
+            let weights = LazyCell::new(|| place.copies(width, width));
             let weights = &weights;
             for noise in [false, true] {
                 for m in ROWS {
@@ -25,6 +26,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                     let work = Work { dtype, flop: 2 * m * width * width, bytes };
                     let with = if noise { ", noise" } else { "" };
                     group.case(format!("{width}→{width}, M = {m}{with}"), work, || {
+                        let weights: &Copies = weights;
                         let (mut state, injected) = (place.tensor(m, width), place.tensor(m, width));
                         let (rows, mut out) = (coordinates(m), place.empty());
                         move || {

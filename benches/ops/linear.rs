@@ -10,7 +10,7 @@ use fathom::{
 use crate::{
     NETWORKS,
     harness::{
-        data::Place,
+        data::{Copies, Place},
         network::{Form, Network},
         suite::{DTYPES, Group, Suite, Work},
     },
@@ -76,12 +76,13 @@ pub(crate) fn bench(suite: &mut Suite) {
 
 fn cases(place: &Place, group: &mut Group<'_>, network: &str, product: &Product) {
     let Product { name, k, n, bias, epilogue } = *product;
-    let weights = LazyCell::new(|| place.rotation(k, n));
+    let weights = LazyCell::new(|| place.copies(k, n));
     let weights = &weights;
     let rows = ROWS.into_iter().filter(|&m| name != "logits" || m <= SAMPLED);
     for m in rows {
         let work = product.work(m, place);
         group.case(format!("{network} {name} {k}→{n}, M = {m}"), work, || {
+            let weights: &Copies = weights;
             let (x, bias) = (place.operand(m, k), bias.then(|| place.tensor(1, n)));
             let mut out = match epilogue {
                 Epilogue::Residual(_) => place.tensor(m, n),

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Shapes are those of three networks (`benches/harness/network.rs`). Each group ends with a table: the median over
-//! criterion's samples, operations and bytes a second, both as a share of peaks that are measured right before the group,
+//! criterion's samples, operations and bytes a second, both as a share of peaks that are measured right before and after the group,
 //! and the time below which no implementation comes that has to read its operands from memory (the floor). Bytes are those
 //! that have to move: weights, keys and values as stored, each once; activations read and written. What fits into caches can
 //! be faster than the floor. On the CPU a call that takes more than half a second is skipped.
@@ -26,6 +26,7 @@ mod perturb;
 mod qkv;
 mod rms_norm;
 mod rope;
+mod sandwich;
 mod select;
 
 use fathom::{DType, Device};
@@ -52,6 +53,7 @@ fn main() {
         arg_max::bench(suite);
         adapter::bench(suite);
         attention::bench(suite);
+        sandwich::bench(suite);
         layer_norm::bench(suite);
         rms_norm::bench(suite);
         rope::bench(suite);

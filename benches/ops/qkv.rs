@@ -4,16 +4,13 @@ use std::{cell::LazyCell, hint::black_box};
 
 use fathom::{
     kv::{Run, Sequence},
-    ops::{
-        qkv::{Input, Projection, Rotation, qkv},
-        rope::{angles, frequency},
-    },
+    ops::qkv::{Input, Projection, Rotation, qkv},
 };
 
 use crate::{
     NETWORKS,
     harness::{
-        data::Place,
+        data::{Copies, Place},
         network::{Form, Network},
         suite::{DTYPES, Group, Suite, Work},
     },
@@ -39,7 +36,7 @@ pub(crate) fn bench(suite: &mut Suite) {
 fn cases(place: &Place, group: &mut Group<'_>, network: &Network) {
     let Network { name, width, heads, form, .. } = *network;
     let (columns, cached) = (heads.fused_width(), heads.kv * heads.dim);
-    let weights = LazyCell::new(|| place.rotation(width, columns));
+    let weights = LazyCell::new(|| place.copies(width, columns));
     let weights = &weights;
     for m in ROWS {
         let row = (width + heads.query * heads.dim) * operand_type(place).bytes()
@@ -47,13 +44,11 @@ fn cases(place: &Place, group: &mut Group<'_>, network: &Network) {
         let bytes = width * columns * place.dtype.bytes() + m * row;
         let work = Work { dtype: place.dtype, flop: 2 * m * width * columns, bytes };
         group.case(format!("{name} {width}→{columns}, M = {m}"), work, || {
+            let weights: &Copies = weights;
             let (plain, normed) = (place.operand(m, width), place.tensor(m, width));
             let (norm, mut aside) = (place.tensor(1, width), place.empty_operand());
             let bias = (form != Form::Llama).then(|| place.tensor(1, columns));
-            let mut turns = place.empty();
-            let frequencies: Vec<f32> =
-                (0..heads.dim / 2).map(|pair| frequency(10_000.0, 2 * pair, heads.dim)).collect();
-            angles(&vec![POSITION; m], &frequencies, &mut turns).expect("memory of the device");
+            let turns = place.turns(m, POSITION, heads.dim);
             let mut sequences: Vec<Sequence> = (0..m).map(|_| place.sequence(cached, 1)).collect();
             sequences.iter_mut().for_each(|sequence| _ = sequence.admit(1));
             let mut out = place.empty_operand();

@@ -2,10 +2,7 @@
 
 use std::hint::black_box;
 
-use fathom::{
-    DType,
-    ops::rope::{angles, frequency, rope},
-};
+use fathom::{DType, ops::rope::rope};
 
 use crate::harness::{
     network::{HUGINN, LLAMA, Network},
@@ -20,11 +17,7 @@ pub(crate) fn bench(suite: &mut Suite) {
             for rows in [1, 64, 512] {
                 let work = Work { dtype: DType::F32, flop: 0, bytes: 4 * rows * (2 * turned * dim + dim) };
                 group.case(format!("[{rows}, {turned} · {dim}], {layout:?}"), work, || {
-                    let frequencies: Vec<f32> =
-                        (0..dim / 2).map(|pair| frequency(10_000.0, 2 * pair, dim)).collect();
-                    let mut turns = place.empty();
-                    angles(&(0..rows).collect::<Vec<_>>(), &frequencies, &mut turns)
-                        .expect("memory of the device");
+                    let turns = place.turns(rows, 70, dim);
                     let mut x = place.tensor(rows, turned * dim);
                     move || rope(black_box(&mut x), turned, &turns, layout).expect("shapes fit")
                 });

@@ -5,6 +5,7 @@ use std::{
     error::Error,
     hint::black_box,
     io::{BufRead, Write},
+    sync::Arc,
     time::Instant,
 };
 
@@ -17,7 +18,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::{
     case::{Case, Work},
     harness::{data::Place, network::GPT2},
-    network::{Shape, Step},
+    network::{Shape, Step, Weights},
 };
 
 /// A case runs this long at least, and this often.
@@ -83,13 +84,14 @@ fn prepare(work: Work) -> fathom::Result<Run> {
     match work {
         Work::Step { shared, dtype, rows, prompt } => {
             let place = Place { device: Device::Cpu, dtype };
-            let lengths = [prompt, SUFFIX];
-            let mut step = Step::new(&place, Shape { network: &GPT2, rows, lengths, shared, head: false })?;
+            let shape = Shape { network: &GPT2, rows, lengths: [prompt, SUFFIX], shared, head: false };
+            let weights = Weights::new(&place, shape.network)?;
+            let mut step = Step::new(&place, Arc::new(weights), shape)?;
             Ok(Box::new(move || step.run()))
         }
         Work::Linear { dtype, m, k, n } => {
             let place = Place { device: Device::Cpu, dtype };
-            let (x, weights, mut out) = (place.operand(m, k), place.rotation(k, n), place.empty());
+            let (x, weights, mut out) = (place.operand(m, k), place.copies(k, n), place.empty());
             Ok(Box::new(move || linear(black_box(&x), weights.next(), None, Epilogue::None, &mut out)))
         }
     }

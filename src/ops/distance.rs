@@ -3,20 +3,7 @@
 use super::together;
 use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
-/// Columns of [`distance`]'s result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Column {
-    /// ‖x − y‖
-    Difference,
-    /// ‖x‖
-    X,
-    /// ‖y‖
-    Y,
-    /// x·y
-    Product,
-}
-
-/// out `[rows, 4]` = ‖x − y‖, ‖x‖, ‖y‖ and x·y of each row, the norms Euclidean ([`Column`]). The CPU sums in double
+/// out `[rows, 4]` = ‖x − y‖, ‖x‖, ‖y‖ and x·y of each row, the norms Euclidean. The CPU sums in double
 /// precision, a GPU in f32, a chain a thread and then a tree.
 ///
 /// # Errors

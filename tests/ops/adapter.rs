@@ -16,7 +16,7 @@ use fathom_testkit::{
     shapes::{ROWS, WEIGHTS},
 };
 
-use crate::common::{DTYPES, assert_rows_are_independent, coordinates, tensor, weight, written};
+use crate::common::{assert_rows_are_independent, coordinates, everywhere, tensor, weight, written};
 
 #[test]
 fn exact_on_integers() {
@@ -28,45 +28,52 @@ fn exact_on_integers() {
             let injected = inputs.odd_integers(rows * n, 50);
             let product: Vec<f32> = reference::linear(&state, &w, None, k, n);
             let expected: Vec<f32> = product.iter().zip(&injected).map(|(y, e)| y + e).collect();
-            for dtype in DTYPES {
-                let w = weight(&Device::Cpu, dtype, k, n, &w);
+            for (device, dtype) in everywhere() {
+                let w = weight(&device, dtype, k, n, &w);
                 let (state, injected) =
-                    (tensor(&Device::Cpu, rows, k, &state), tensor(&Device::Cpu, rows, n, &injected));
-                let got = written(&Device::Cpu, |out| {
-                    adapter(&mut state.clone(), &w, &injected, Perturb::None, out)
-                });
-                assert_eq!(got.data(), expected, "{dtype} [{rows}, {k}]·[{k}, {n}]");
+                    (tensor(&device, rows, k, &state), tensor(&device, rows, n, &injected));
+                let run = |out: &mut _| adapter(&mut state.clone(), &w, &injected, Perturb::None, out);
+                assert_eq!(
+                    written(&device, run).data(),
+                    expected,
+                    "{device} {dtype} [{rows}, {k}]·[{k}, {n}]"
+                );
             }
         }
     }
 }
 
-/// The state alone is perturbed, before the product, and stays so; what is injected passes untouched.
+/// The state alone is perturbed, before the product; what is injected passes untouched.
 #[test]
 fn perturbs_the_state_first() {
-    let (rows, h) = (13, 48);
     let mut inputs = Inputs::new(2);
-    let (state, w, injected) = (inputs.bell(rows * h), inputs.bell(h * h), inputs.bell(rows * h));
-    let at = coordinates(rows);
-    let forms = [
-        Perturb::Noise { std: 0.5, site: Site::Latent, rows: &at },
-        Perturb::Dropout { keep: Keep::new(0.25), site: Site::Latent, rows: &at },
-    ];
-    for dtype in DTYPES {
-        let w = weight(&Device::Cpu, dtype, h, h, &w);
-        for form in forms {
-            let mut perturbed = tensor(&Device::Cpu, rows, h, &state);
-            perturb(&mut perturbed, form).unwrap();
-            assert_ne!(perturbed.data(), state);
-            let product = written(&Device::Cpu, |out| linear(&perturbed, &w, None, Epilogue::None, out));
-            let expected: Vec<f32> = product.data().iter().zip(&injected).map(|(y, e)| e + y).collect();
-            let got = written(&Device::Cpu, |out| {
-                let mut state = tensor(&Device::Cpu, rows, h, &state);
-                adapter(&mut state, &w, &tensor(&Device::Cpu, rows, h, &injected), form, out)?;
-                assert_same_bits(&format!("state, {dtype} {form:?}"), state.data(), perturbed.data());
-                Ok(())
-            });
-            assert_same_bits(&format!("{dtype} {form:?}"), got.data(), &expected);
+    let at = coordinates(70);
+    for (rows, h) in [(13, 48), (1, 131), (70, 67)] {
+        let (state, w, injected) = (inputs.bell(rows * h), inputs.bell(h * h), inputs.bell(rows * h));
+        let recorded = inputs.bell(rows * h);
+        let at = &at[..rows];
+        let forms = [
+            Perturb::Noise { std: 0.5, site: Site::Latent, rows: at },
+            Perturb::Dropout { keep: Keep::new(0.25), site: Site::Latent, rows: at },
+            Perturb::Scale(&recorded),
+            Perturb::Add(&recorded),
+        ];
+        for (device, dtype) in everywhere() {
+            let w = weight(&device, dtype, h, h, &w);
+            let injected_there = tensor(&device, rows, h, &injected);
+            for form in forms {
+                // The draws are the CPU's, to the bit.
+                let mut perturbed = tensor(&Device::Cpu, rows, h, &state);
+                perturb(&mut perturbed, form).unwrap();
+                assert_ne!(perturbed.data(), state);
+                let there = tensor(&device, rows, h, perturbed.data());
+                let product = written(&device, |out| linear(&there, &w, None, Epilogue::None, out));
+                let expected: Vec<f32> = product.data().iter().zip(&injected).map(|(y, e)| e + y).collect();
+                let got = written(&device, |out| {
+                    adapter(&mut tensor(&device, rows, h, &state), &w, &injected_there, form, out)
+                });
+                assert_same_bits(&format!("{device} {dtype} {form:?}"), got.data(), &expected);
+            }
         }
     }
 }
@@ -76,12 +83,30 @@ fn rows_are_independent() {
     let (rows, h) = (97, 64);
     let mut inputs = Inputs::new(3);
     let (state, w) = (inputs.bell(rows * h), inputs.bell(h * h));
-    for dtype in DTYPES {
-        let w = weight(&Device::Cpu, dtype, h, h, &w);
-        assert_rows_are_independent(&format!("{dtype}"), &Device::Cpu, &state, h, |state| {
+    for (device, dtype) in everywhere() {
+        let w = weight(&device, dtype, h, h, &w);
+        assert_rows_are_independent(&format!("{device} {dtype}"), &device, &state, h, |state| {
             // What is injected follows from the row's own state, so that it moves with the row.
             let run = |out: &mut _| adapter(&mut state.clone(), &w, &state, Perturb::None, out);
-            written(&Device::Cpu, run).into_data().unwrap()
+            written(&device, run).into_data().unwrap()
         });
+    }
+}
+
+/// A product is launched once, and the state is not copied.
+#[test]
+fn takes_one_launch() {
+    let mut inputs = Inputs::new(4);
+    let (state, w) = (inputs.bell(5 * 24), inputs.bell(24 * 24));
+    let at = coordinates(5);
+    for (device, dtype) in everywhere() {
+        if let Device::Gpu(gpu) = &device {
+            let (mut state, w) = (tensor(&device, 5, 24, &state), weight(&device, dtype, 24, 24, &w));
+            let (injected, mut out) = (state.clone(), fathom::Tensor::empty(&device));
+            let before = gpu.launches();
+            let noise = Perturb::Noise { std: 0.5, site: Site::Latent, rows: &at };
+            adapter(&mut state, &w, &injected, noise, &mut out).unwrap();
+            assert_eq!(gpu.launches() - before, 1, "{device} {dtype}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use fathom_testkit::{
 };
 
 use crate::common::{
-    DTYPES, SHARED, assert_rows_are_independent, cards, on_any_pool, tensor, weight, written,
+    DTYPES, SHARED, assert_rows_are_independent, everywhere, on_any_pool, tensor, weight, written,
 };
 
 /// The columns, whatever was in their place before.
@@ -25,11 +25,6 @@ fn columns(x: &Tensor, head: &Weight) -> Vec<u32> {
     arg_max(x, head, &mut stale).expect("operands that fit");
     assert_eq!(stale, fresh, "over stale columns");
     fresh
-}
-
-/// Each card with each type of weights.
-fn combinations() -> impl Iterator<Item = (Device, DType)> {
-    cards().into_iter().flat_map(|device| DTYPES.map(|dtype| (device.clone(), dtype)))
 }
 
 fn first_largest(row: &[f32]) -> u32 {
@@ -55,7 +50,7 @@ fn exact_on_integers_with_ties() {
             let expected: Vec<u32> = logits.chunks(n).map(first_largest).collect();
             let tied = |(row, &best): (&[f32], &u32)| row[best as usize + 1..].contains(&row[best as usize]);
             ties += usize::from(n > 32) * logits.chunks(n).zip(&expected).filter(|&pair| tied(pair)).count();
-            for (device, dtype) in combinations() {
+            for (device, dtype) in everywhere() {
                 let got = columns(&tensor(&device, rows, k, &x), &weight(&device, dtype, k, n, &w));
                 assert_eq!(got, expected, "{device} {dtype} [{rows}, {k}]·[{k}, {n}]");
             }
@@ -67,7 +62,7 @@ fn exact_on_integers_with_ties() {
 /// The padding of the last panel or tile never wins, though it is zero and all columns are negative.
 #[test]
 fn padding_never_wins() {
-    for (device, dtype) in combinations() {
+    for (device, dtype) in everywhere() {
         for n in [1, 31, 33, 63, 65, 129] {
             let w: Vec<f32> = (0..n).map(|column| -250.0 + column as f32).collect();
             let got = columns(&tensor(&device, 1, 1, &[1.0]), &weight(&device, dtype, 1, n, &w));
@@ -87,7 +82,7 @@ fn agrees_with_the_logits() {
     let (rows, h, vocabulary) = WIDE;
     let mut inputs = Inputs::new(2);
     let (x, w) = (inputs.bell(rows * h), inputs.bell(h * vocabulary));
-    for (device, dtype) in combinations() {
+    for (device, dtype) in everywhere() {
         let head = weight(&device, dtype, h, vocabulary, &w);
         for rows in [1, 17, 65, rows] {
             let x = tensor(&device, rows, h, &x[..rows * h]);
@@ -103,7 +98,7 @@ fn rows_are_independent() {
     let (rows, h, vocabulary) = WIDE;
     let mut inputs = Inputs::new(3);
     let (x, w) = (inputs.bell(rows * h), inputs.bell(h * vocabulary));
-    for (device, dtype) in combinations() {
+    for (device, dtype) in everywhere() {
         let head = weight(&device, dtype, h, vocabulary, &w);
         assert_rows_are_independent(&format!("{device} {dtype}"), &device, &x, h, |x| {
             columns(&x, &head).into_iter().map(|column| column as f32).collect()
@@ -142,7 +137,7 @@ fn column_of_all(
 
 #[test]
 fn ties_across_panels_and_tasks() {
-    for (device, dtype) in combinations() {
+    for (device, dtype) in everywhere() {
         for (low, high) in PLACES {
             for (best, rest) in [(1.0, 0.0), (-1.0, -2.0), (0.0, -1.0), (f32::NEG_INFINITY, f32::NAN)] {
                 let context = format!("{device} {dtype} {best} at {low} and {high}, {rest} elsewhere");
@@ -168,7 +163,7 @@ fn zeros_of_either_sign_tie() {
         linear(&tensor(&Device::Cpu, 1, 1, &[x]), &w, None, Epilogue::None, out)
     });
     assert_eq!(logit.data()[0].to_bits(), (-0.0f32).to_bits(), "the product underflows to −0");
-    for (device, dtype) in combinations() {
+    for (device, dtype) in everywhere() {
         for (low, high) in PLACES {
             for (first, second) in [(tiny, 0.0), (0.0, tiny)] {
                 let context = format!("{device} {dtype} {first} at {low}, {second} at {high}");
@@ -190,7 +185,7 @@ fn nan_loses() {
     let (rows, h, vocabulary) = MANY;
     let mut inputs = Inputs::new(4);
     let (x, w) = (inputs.bell(rows * h), inputs.bell(h * vocabulary));
-    for (device, dtype) in combinations() {
+    for (device, dtype) in everywhere() {
         let head = weight(&device, dtype, h, vocabulary, &w);
         let expected = columns(&tensor(&device, rows, h, &x), &head);
         let mut spoilt = x.clone();

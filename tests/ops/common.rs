@@ -22,9 +22,12 @@ pub(crate) fn devices() -> Vec<Device> {
     [Device::Cpu, emulated].into_iter().chain(Device::cuda(0)).collect()
 }
 
-/// As [`devices`], and an emulated card of the generation before, whose products run on other kernels.
-pub(crate) fn cards() -> Vec<Device> {
-    devices().into_iter().chain([Emulated::sm_80(Options::default()).device()]).collect()
+/// Every device with weights of either type, and the emulated card of the generation before, whose products of bf16 are
+/// other kernels.
+pub(crate) fn everywhere() -> Vec<(Device, DType)> {
+    let ampere = Emulated::sm_80(Options::default()).device();
+    let each = |device: Device| DTYPES.map(|dtype| (device.clone(), dtype));
+    devices().into_iter().flat_map(each).chain([(ampere, DType::Bf16)]).collect()
 }
 
 pub(crate) fn tensor(device: &Device, rows: usize, width: usize, data: &[f32]) -> Tensor {

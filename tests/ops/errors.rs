@@ -7,7 +7,10 @@ use fathom::{
         adapter::adapter,
         arg_max::arg_max,
         attention::{Heads, MAX_DIM, Query, attention},
+        cosine::cosine,
+        distance::distance,
         embedding::{Input, embedding},
+        entropy::entropy,
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         perturb::perturb,
@@ -64,7 +67,7 @@ fn tensors() {
     refused("tensor", cases);
     let select = |x: Tensor, rows: &[usize]| x.select(rows, &mut zeros(1, 1));
     refused(
-        "select",
+        "gather",
         [("past the end", select(zeros(2, 3), &[0, 2])), ("of nothing", select(zeros(0, 3), &[0]))],
     );
 }
@@ -250,6 +253,32 @@ fn attentions() {
         ("a sequence that does not exist", of(1, width, heads, &[0], &[Query { sequence: 1, ..row }])),
     ];
     refused("attention", cases);
+}
+
+#[test]
+fn reductions() {
+    let apart =
+        |[a, b]: [usize; 2], [c, d]: [usize; 2]| distance(&zeros(a, b), &zeros(c, d), &mut zeros(1, 1));
+    let cases = [
+        ("other rows", apart([2, 3], [1, 3])),
+        ("other channels", apart([2, 3], [2, 4])),
+        ("no channels", apart([2, 0], [2, 0])),
+    ];
+    refused("distance", cases);
+    let of = |width, before: Option<[usize; 2]>, min_p| {
+        let before = before.map(|[rows, width]| zeros(rows, width));
+        entropy(&zeros(2, width), before.as_ref(), min_p, &mut zeros(1, 1))
+    };
+    let cases = [
+        ("no logits", of(0, None, 0.0)),
+        ("fewer rows before", of(3, Some([1, 3]), 0.0)),
+        ("other logits before", of(3, Some([2, 4]), 0.0)),
+        ("a negative share", of(3, None, -0.1)),
+        ("more than the largest", of(3, None, 1.1)),
+        ("no share at all", of(3, None, f32::NAN)),
+    ];
+    refused("entropy", cases);
+    refused("cosine", [("no channels", cosine(&zeros(2, 0), &mut zeros(1, 1)))]);
 }
 
 #[test]

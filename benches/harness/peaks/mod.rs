@@ -29,6 +29,15 @@ impl Peaks {
         }
     }
 
+    /// The higher ones: other work on the machine hides what is possible.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            f32: self.f32.max(other.f32),
+            bf16: self.bf16.max(other.bf16),
+            copy: self.copy.max(other.copy),
+        }
+    }
+
     /// Of products with weights of `dtype`.
     pub(crate) fn of(self, dtype: DType) -> f64 {
         match dtype {

@@ -1,4 +1,4 @@
-//! A layer of each network, from the library's operations.
+//! A layer of GPT-2 or Llama, from the library's operations.
 
 use fathom::{
     Perturb, Result, Tensor, Weight,
@@ -8,7 +8,7 @@ use fathom::{
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         qkv::{Input, Projection, Rotation, qkv},
-        rms_norm::{double_norm, rms_norm},
+        rms_norm::rms_norm,
     },
 };
 
@@ -32,18 +32,15 @@ impl Affine {
 
 /// The weights of one layer.
 pub(super) struct Layer {
-    /// One weight and one bias for all of its norms.
-    norm: [Tensor; 2],
     qkv: Affine,
     out: Affine,
     up: Affine,
     down: Affine,
 }
 
-/// What a pass works on: residual stream, the same to be, normed, queries, attention's result, hidden.
+/// What a pass works on: residual stream, normed, queries, attention's result, hidden.
 pub(super) struct Scratch {
     pub(super) x: Tensor,
-    spare: Tensor,
     pub(super) normed: Tensor,
     q: Tensor,
     mixed: Tensor,
@@ -52,14 +49,8 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new(place: &Place) -> Self {
-        Self {
-            x: place.empty(),
-            spare: place.empty(),
-            normed: place.empty_operand(),
-            q: place.empty_operand(),
-            mixed: place.empty_operand(),
-            hidden: place.empty_operand(),
-        }
+        let [normed, q, mixed, hidden] = std::array::from_fn(|_| place.empty_operand());
+        Self { x: place.empty(), normed, q, mixed, hidden }
     }
 }
 
@@ -67,35 +58,31 @@ impl Scratch {
 pub(super) struct Rows<'a, 's> {
     pub(super) runs: &'a mut [Run<'s>],
     pub(super) queries: &'a [Query],
-    pub(super) turns: &'a Tensor,
+    pub(super) rotation: Option<Rotation<'a>>,
 }
 
 impl Layer {
-    pub(super) fn new(place: &Place, network: &Network) -> Result<Self> {
+    pub(super) fn new(place: &Place, network: &Network) -> Self {
         let Network { width, hidden, heads, form, .. } = *network;
-        let affine =
-            |k, n, bias: bool| Affine { weight: place.weight(k, n), bias: bias.then(|| place.tensor(1, n)) };
         let gpt2 = form == Form::Gpt2;
-        let norm = |value| Tensor::vector(&place.device, vec![value; width]);
-        Ok(Self {
-            norm: [norm(1.0)?, norm(0.0)?],
-            qkv: affine(width, heads.fused_width(), form != Form::Llama),
-            out: affine(heads.query * heads.dim, width, gpt2),
-            up: affine(width, if gpt2 { hidden } else { 2 * hidden }, gpt2),
-            down: affine(hidden, width, gpt2),
-        })
+        let affine = |k, n| Affine { weight: place.weight(k, n), bias: gpt2.then(|| place.tensor(1, n)) };
+        Self {
+            qkv: affine(width, heads.fused_width()),
+            out: affine(heads.query * heads.dim, width),
+            up: affine(width, if gpt2 { hidden } else { 2 * hidden }),
+            down: affine(hidden, width),
+        }
     }
 
-    /// The stream in `scratch.x` after this layer, whose keys and values go to `slot`.
+    /// The stream in `scratch.x` after this layer, whose keys and values go to `slot`; `norm` is weight and bias of all norms.
     pub(super) fn forward(
         &self,
         network: &Network,
+        [scale, shift]: &[Tensor; 2],
         slot: usize,
-        Rows { runs, queries, turns }: &mut Rows<'_, '_>,
-        scratch: &mut Scratch,
+        Rows { runs, queries, rotation }: &mut Rows<'_, '_>,
+        Scratch { x, normed, q, mixed, hidden }: &mut Scratch,
     ) -> Result<()> {
-        let Self { norm: [scale, shift], qkv: fused, out, up, down } = self;
-        let Scratch { x, spare, normed, q, mixed, hidden } = scratch;
         let Network { heads, form, .. } = *network;
         let residual = Epilogue::Residual(Perturb::None);
         let input = if form == Form::Gpt2 {
@@ -104,31 +91,18 @@ impl Layer {
         } else {
             Input::RmsNorm { x, weight: scale, eps: EPS, aside: normed }
         };
-        let projection = Projection { weight: &fused.weight, bias: fused.bias.as_ref(), heads };
-        let rotation = form.rotation().map(|layout| Rotation { angles: turns, layout });
-        qkv(input, projection, rotation, runs, slot, q)?;
+        let Affine { weight, bias } = &self.qkv;
+        qkv(input, Projection { weight, bias: bias.as_ref(), heads }, *rotation, runs, slot, q)?;
         attention(q, heads, runs, &[slot], queries, mixed)?;
-        out.apply(mixed, residual, x)?;
-        let activation = match form {
-            Form::Gpt2 => {
-                layer_norm(x, scale, shift, EPS, normed)?;
-                Epilogue::GeluTanh
-            }
-            Form::Llama => {
-                rms_norm(x, scale, EPS, normed)?;
-                Epilogue::SwiGlu
-            }
-            Form::Huginn => {
-                double_norm(x, [scale, scale], EPS, normed)?;
-                Epilogue::SwiGlu
-            }
+        self.out.apply(mixed, residual, x)?;
+        let activation = if form == Form::Gpt2 {
+            layer_norm(x, scale, shift, EPS, normed)?;
+            Epilogue::GeluTanh
+        } else {
+            rms_norm(x, scale, EPS, normed)?;
+            Epilogue::SwiGlu
         };
-        up.apply(normed, activation, hidden)?;
-        down.apply(hidden, residual, x)?;
-        if form == Form::Huginn {
-            rms_norm(x, scale, EPS, spare)?;
-            std::mem::swap(x, spare);
-        }
-        Ok(())
+        self.up.apply(normed, activation, hidden)?;
+        self.down.apply(hidden, residual, x)
     }
 }

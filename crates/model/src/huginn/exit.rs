@@ -1,6 +1,9 @@
 //! When to stop iterating: the six published criteria (spec huginn §3.2.2).
 
-use fathom::{Result, Tensor};
+use fathom::{
+    Error, Result, Tensor,
+    ops::{distance::distance, entropy::entropy},
+};
 
 /// What is compared from one iteration to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,9 +78,10 @@ pub struct ExitMonitor {
     threshold: f32,
     state: Tensor,
     entropy: f64,
-    probabilities: Option<Vec<f64>>,
+    logits: Option<Tensor>,
     token: Option<usize>,
     count: usize,
+    sums: Tensor,
 }
 
 impl ExitMonitor {
@@ -86,45 +90,41 @@ impl ExitMonitor {
         Self {
             criterion,
             threshold,
+            sums: Tensor::empty(initial.device()),
             state: initial,
             entropy: 100.0,
-            probabilities: None,
+            logits: None,
             token: None,
             count: 0,
         }
     }
 
-    /// Compares the newest state `[positions, h]`, or the last position's `logits`, with the previous check's.
+    /// Compares the newest state `[positions, h]`, or the last position's `logits` `[1, V]`, with the previous check's; what
+    /// the criterion does not compare may be empty.
     ///
     /// # Errors
-    /// What went wrong on the device.
-    pub fn check(&mut self, state: &Tensor, logits: &[f32]) -> Result<Exit> {
+    /// A state of another shape than before; logits that are missing; what went wrong on the device.
+    pub fn check(&mut self, state: &Tensor, logits: &Tensor) -> Result<Exit> {
         let value = match self.criterion {
             Criterion::EntropyDiff => {
-                let entropy = -softmax(logits).iter().map(|p| p * (p + 1e-10).ln()).sum::<f64>();
+                let [entropy, _] = self.compare(logits, 0.0)?;
                 (entropy - std::mem::replace(&mut self.entropy, entropy)).abs()
             }
-            Criterion::Kl => self.divergence(softmax(logits)),
-            Criterion::MinpKl => self.divergence(above_tenth(softmax(logits))),
+            Criterion::Kl => self.compare(logits, 0.0)?[1],
+            Criterion::MinpKl => self.compare(logits, 0.1)?[1],
             Criterion::ArgmaxStability => {
                 let best = logits
-                    .iter()
+                    .to_vec()?
+                    .into_iter()
                     .enumerate()
-                    .fold((0, f32::NEG_INFINITY), |b, (i, &x)| if x > b.1 { (i, x) } else { b });
+                    .fold((0, f32::NEG_INFINITY), |b, (i, x)| if x > b.1 { (i, x) } else { b });
                 let stays = self.token.replace(best.0) == Some(best.0);
                 self.count = if stays { self.count + 1 } else { 0 };
                 self.count as f64
             }
-            Criterion::LatentDiff => mean_rows(state, &self.state, |new, old| {
-                let difference: f64 = new.iter().zip(old).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-                (difference / square(new)).sqrt()
-            })?,
-            Criterion::Cosine => mean_rows(state, &self.state, |new, old| {
-                let dot: f64 = new.iter().zip(old).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
-                1.0 - dot / (square(new) * square(old)).sqrt()
-            })?,
+            Criterion::LatentDiff => self.mean(state, |[difference, norm, ..]| difference / norm)?,
+            Criterion::Cosine => self.mean(state, |[_, new, old, product]| 1.0 - product / (new * old))?,
         };
-        self.state = state.clone();
         let value = value as f32;
         let exit = if self.criterion == Criterion::ArgmaxStability {
             value >= self.threshold
@@ -134,37 +134,25 @@ impl ExitMonitor {
         Ok(Exit { value, exit })
     }
 
-    /// KL from the previous distribution, uniform at first, to `now`.
-    fn divergence(&mut self, now: Vec<f64>) -> f64 {
-        let uniform = 1.0 / now.len() as f64;
-        let before = self.probabilities.take().unwrap_or_else(|| vec![uniform; now.len()]);
-        let terms = before.iter().zip(&now).filter(|(p, _)| **p > 0.0).map(|(p, q)| p * (p.ln() - q.ln()));
-        let value = terms.sum();
-        self.probabilities = Some(now);
-        value
+    /// Entropy of the logits, and their KL from the previous ones, uniform at first.
+    fn compare(&mut self, logits: &Tensor, min_p: f32) -> Result<[f64; 2]> {
+        entropy(logits, self.logits.as_ref(), min_p, &mut self.sums)?;
+        self.logits = Some(logits.clone());
+        let missing = || Error::Shape { operation: "exit", what: "no logits to compare".into() };
+        self.rows()?.first().copied().ok_or_else(missing)
     }
-}
 
-fn softmax(logits: &[f32]) -> Vec<f64> {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let weights: Vec<f64> = logits.iter().map(|&x| f64::from(x - max).exp()).collect();
-    let total: f64 = weights.iter().sum();
-    weights.into_iter().map(|w| w / total).collect()
-}
+    /// Mean of `value` over positions, of the distances between the state and the previous one.
+    fn mean(&mut self, state: &Tensor, value: impl Fn([f64; 4]) -> f64) -> Result<f64> {
+        distance(state, &self.state, &mut self.sums)?;
+        self.state = state.clone();
+        let rows = self.rows()?;
+        Ok(rows.iter().map(|&row| value(row)).sum::<f64>() / rows.len() as f64)
+    }
 
-fn above_tenth(mut p: Vec<f64>) -> Vec<f64> {
-    let floor = 0.1 * p.iter().copied().fold(0.0, f64::max);
-    let uniform = 1.0 / p.len() as f64;
-    p.iter_mut().filter(|p| **p < floor).for_each(|p| *p = uniform);
-    let total: f64 = p.iter().sum();
-    p.into_iter().map(|p| p / total).collect()
-}
-
-fn square(x: &[f32]) -> f64 {
-    x.iter().map(|&x| f64::from(x).powi(2)).sum()
-}
-
-fn mean_rows(a: &Tensor, b: &Tensor, value: impl Fn(&[f32], &[f32]) -> f64) -> Result<f64> {
-    let (a, b) = (a.to_rows()?, b.to_rows()?);
-    Ok(a.iter().zip(&b).map(|(a, b)| value(a, b)).sum::<f64>() / a.len() as f64)
+    fn rows<const N: usize>(&self) -> Result<Vec<[f64; N]>> {
+        let sums = self.sums.to_vec()?;
+        let (rows, _) = sums.as_chunks::<N>();
+        Ok(rows.iter().map(|row| row.map(f64::from)).collect())
+    }
 }

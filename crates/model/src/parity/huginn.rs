@@ -58,10 +58,10 @@ impl<'a> Case<'a> {
     }
 
     /// Of the last row alone.
-    fn last_logits(&self, hidden: &Tensor) -> Result<Vec<f32>> {
+    fn last_logits(&self, hidden: &Tensor) -> Result<Tensor> {
         let mut last = Tensor::empty(hidden.device());
         hidden.select(&[hidden.rows() - 1], &mut last)?;
-        Ok(self.logits(&last)?.into_data()?)
+        self.logits(&last)
     }
 
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
@@ -138,7 +138,7 @@ impl<'a> Case<'a> {
                     self.network.iterate(&mut state, &injected, &mut runs, t, policy, &none, &mut scratch)?;
                 }
                 let hidden = self.network.coda(&state, &mut runs, &mut scratch)?;
-                logits.extend(self.last_logits(&hidden)?);
+                logits.extend(self.last_logits(&hidden)?.into_data()?);
             }
             reference.check(&name, &logits, Tolerance::Values)?;
         }
@@ -168,7 +168,7 @@ impl<'a> Case<'a> {
                     let hidden = self.network.coda(&state, &mut runs, &mut scratch)?;
                     self.last_logits(&hidden)?
                 } else {
-                    Vec::new()
+                    Tensor::empty(state.device())
                 };
                 values.push(monitor.check(&state, &logits)?.value);
             }
