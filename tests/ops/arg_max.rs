@@ -13,9 +13,7 @@ use fathom_testkit::{
     shapes::{ROWS, WEIGHTS},
 };
 
-use crate::common::{
-    DTYPES, SHARED, assert_rows_are_independent, everywhere, on_any_pool, tensor, weight, written,
-};
+use crate::common::{SHARED, assert_rows_are_independent, everywhere, on_any_pool, tensor, weight, written};
 
 /// The columns, whatever was in their place before.
 #[track_caller]
