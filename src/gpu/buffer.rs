@@ -1,12 +1,14 @@
 //! Memory on a device.
 
-use super::Gpu;
+use std::sync::Arc;
+
+use super::{Executor, Gpu};
 use crate::Result;
 
 /// Memory on a GPU; given back when dropped, unless it is someone else's.
 #[derive(Debug)]
 pub(crate) struct Buffer {
-    gpu: Gpu,
+    executor: Arc<dyn Executor>,
     address: u64,
     bytes: usize,
     foreign: bool,
@@ -16,7 +18,7 @@ impl Buffer {
     /// Memory of `bytes` bytes with unspecified contents; none where `bytes` is 0.
     pub(crate) fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
         let address = if bytes == 0 { 0 } else { gpu.executor().allocate(bytes)? };
-        Ok(Self { gpu: gpu.clone(), address, bytes, foreign: false })
+        Ok(Self { executor: gpu.0.executor.clone(), address, bytes, foreign: false })
     }
 
     /// Memory that holds `contents`.
@@ -32,7 +34,7 @@ impl Buffer {
     /// `bytes` bytes at `address` are memory of this GPU for as long as the buffer lives, and nobody else's work on them
     /// is under way when work on the buffer runs.
     pub(crate) unsafe fn foreign(gpu: &Gpu, address: u64, bytes: usize) -> Self {
-        Self { gpu: gpu.clone(), address, bytes, foreign: true }
+        Self { executor: gpu.0.executor.clone(), address, bytes, foreign: true }
     }
 
     /// Where it begins.
@@ -52,7 +54,7 @@ impl Buffer {
             return Ok(());
         }
         // SAFETY: within this buffer, which is writable while it is borrowed mutably.
-        unsafe { self.gpu.executor().upload(self.address + at as u64, contents) }
+        unsafe { self.executor.upload(self.address + at as u64, contents) }
     }
 
     /// Copies `contents.len()` bytes from byte `at` on to the host; panics past the end, as slices do.
@@ -62,7 +64,7 @@ impl Buffer {
             return Ok(());
         }
         // SAFETY: within this buffer.
-        unsafe { self.gpu.executor().download(self.address + at as u64, contents) }
+        unsafe { self.executor.download(self.address + at as u64, contents) }
     }
 
     /// Copies `rows` stretches of `bytes` bytes, `pitches` apart in `from` and here, that begin at bytes `at` of both;
@@ -83,15 +85,18 @@ impl Buffer {
         let source = (from.address + at[0] as u64, pitches[0]);
         let target = (self.address + at[1] as u64, pitches[1]);
         // SAFETY: within both buffers, of which this one is borrowed mutably.
-        unsafe { self.gpu.executor().copy(source, target, bytes, rows) }
+        unsafe { self.executor.copy(source, target, bytes, rows) }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.bytes > 0 && !self.foreign {
+        match self.foreign {
+            // Its owner may give it back as soon as the buffer is gone. An error comes up again at the next call.
+            true => self.executor.flush().unwrap_or_default(),
+            false if self.bytes == 0 => {}
             // SAFETY: allocated with this size by `new`, and used by nobody after this.
-            unsafe { self.gpu.executor().free(self.address, self.bytes) }
+            false => unsafe { self.executor.free(self.address, self.bytes) },
         }
     }
 }
