@@ -8,6 +8,7 @@ use crate::Result;
 /// Memory on a GPU; given back when dropped, unless it is someone else's.
 #[derive(Debug)]
 pub(crate) struct Buffer {
+    /// Not the [`Gpu`], whose tables are buffers themselves.
     executor: Arc<dyn Executor>,
     address: u64,
     bytes: usize,
@@ -18,7 +19,7 @@ impl Buffer {
     /// Memory of `bytes` bytes with unspecified contents; none where `bytes` is 0.
     pub(crate) fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
         let address = if bytes == 0 { 0 } else { gpu.executor().allocate(bytes)? };
-        Ok(Self { executor: gpu.0.executor.clone(), address, bytes, foreign: false })
+        Ok(Self { executor: Arc::clone(&gpu.0.executor), address, bytes, foreign: false })
     }
 
     /// Memory that holds `contents`.
@@ -34,7 +35,7 @@ impl Buffer {
     /// `bytes` bytes at `address` are memory of this GPU for as long as the buffer lives, and nobody else's work on them
     /// is under way when work on the buffer runs.
     pub(crate) unsafe fn foreign(gpu: &Gpu, address: u64, bytes: usize) -> Self {
-        Self { executor: gpu.0.executor.clone(), address, bytes, foreign: true }
+        Self { executor: Arc::clone(&gpu.0.executor), address, bytes, foreign: true }
     }
 
     /// Where it begins.
@@ -92,8 +93,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         match self.foreign {
-            // Its owner may give it back as soon as the buffer is gone. An error comes up again at the next call.
-            true => self.executor.flush().unwrap_or_default(),
+            true => self.executor.let_go(),
             false if self.bytes == 0 => {}
             // SAFETY: allocated with this size by `new`, and used by nobody after this.
             false => unsafe { self.executor.free(self.address, self.bytes) },

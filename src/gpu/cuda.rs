@@ -86,6 +86,15 @@ impl Cuda {
         state.flush(&self.context)?;
         Ok(state)
     }
+
+    /// Does `work` with nothing held back; the next call returns its error.
+    fn parking(&self, work: impl FnOnce() -> Result<()>) {
+        let mut state = self.state();
+        let done = self.context.bind().and_then(|()| state.flush(&self.context)).and_then(|()| work());
+        if let Err(error) = done {
+            state.parked.get_or_insert(error);
+        }
+    }
 }
 
 impl Executor for Cuda {
@@ -97,15 +106,11 @@ impl Executor for Cuda {
     }
 
     unsafe fn free(&self, address: u64, bytes: usize) {
-        let mut state = self.state();
-        let freed = self.context.bind().and_then(|()| state.flush(&self.context)).and_then(|()| {
+        self.parking(|| {
             // SAFETY: the caller's promise.
             unsafe { result::free_async(address, self.context.stream) }
                 .map_err(|error| self.context.failed(&format!("giving back {bytes} bytes"), error))
         });
-        if let Err(error) = freed {
-            state.parked.get_or_insert(error);
-        }
     }
 
     unsafe fn upload(&self, to: u64, bytes: &[u8]) -> Result<()> {
@@ -146,6 +151,10 @@ impl Executor for Cuda {
 
     fn flush(&self) -> Result<()> {
         self.flushed().map(drop)
+    }
+
+    fn let_go(&self) {
+        self.parking(|| Ok(()));
     }
 
     fn graphs(&self) -> Graphs {

@@ -61,7 +61,7 @@ pub(crate) trait Executor: Debug + Send + Sync {
     /// Memory of its own, at a multiple of 256 bytes, with unspecified contents; `bytes` is not 0.
     fn allocate(&self, bytes: usize) -> Result<u64>;
 
-    /// Gives memory back once what was submitted before has run.
+    /// Gives memory back once what was submitted before has run; an error is that of the next call.
     ///
     /// # Safety
     /// `allocate` gave it for so many bytes, and nobody uses it afterwards.
@@ -98,6 +98,9 @@ pub(crate) trait Executor: Debug + Send + Sync {
     fn flush(&self) -> Result<()> {
         Ok(())
     }
+
+    /// As `flush`, before memory of others may go; an error is that of the next call.
+    fn let_go(&self) {}
 
     /// What became of graphs so far.
     fn graphs(&self) -> Graphs {

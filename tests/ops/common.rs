@@ -22,9 +22,12 @@ pub(crate) fn devices() -> Vec<Device> {
     [Device::Cpu, emulated].into_iter().chain(Device::cuda(0)).collect()
 }
 
-/// Every device with weights of either type.
+/// Every device with weights of either type, and the emulated card of the generation before, whose products of bf16 are
+/// other kernels.
 pub(crate) fn everywhere() -> Vec<(Device, DType)> {
-    devices().into_iter().flat_map(|device| DTYPES.map(|dtype| (device.clone(), dtype))).collect()
+    let ampere = Emulated::sm_80(Options::default()).device();
+    let each = |device: Device| DTYPES.map(|dtype| (device.clone(), dtype));
+    devices().into_iter().flat_map(each).chain([(ampere, DType::Bf16)]).collect()
 }
 
 pub(crate) fn tensor(device: &Device, rows: usize, width: usize, data: &[f32]) -> Tensor {

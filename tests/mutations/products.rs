@@ -1,0 +1,67 @@
+//! Products, in each of their tiles.
+
+use fathom::{
+    DType, Perturb, Tensor, Weight,
+    ops::{
+        arg_max::arg_max,
+        linear::{Epilogue, linear},
+    },
+};
+use fathom_testkit::inputs::Inputs;
+
+use crate::{Card, survey};
+
+/// Steps of 64 channels once around the longest ring, of eight, and a part of one: the last is where the first was, and where
+/// mma's tiles leave their sums.
+const CHANNELS: usize = 64 * 8 + 8;
+
+fn products(card: Card, dtype: DType, rows: usize, columns: usize) {
+    survey(card, &[], |device| {
+        let mut inputs = Inputs::new(1);
+        let x = Tensor::new(device, rows, CHANNELS, inputs.bell(rows * CHANNELS))?;
+        let weights = inputs.bell(CHANNELS * columns);
+        let weight = Weight::from_fn(device, dtype, CHANNELS, columns, |i, j| weights[i * columns + j])?;
+        let mut halved = Tensor::empty(device);
+        let mut stream = Tensor::new(device, rows, columns, inputs.bell(rows * columns))?;
+        linear(&x, &weight, None, Epilogue::SwiGlu, &mut halved)?;
+        linear(&x, &weight, None, Epilogue::Residual(Perturb::None), &mut stream)?;
+        Ok([halved.to_vec()?, stream.to_vec()?].concat())
+    });
+}
+
+#[test]
+fn products_on_hopper() {
+    for rows in [3, 17, 65] {
+        products(Card::Hopper, DType::Bf16, rows, 70);
+    }
+}
+
+/// More tiles of columns than a warp of the second kernel looks at; those of the last have the largest elements.
+fn largest(card: Card, dtype: DType, rows: usize, tile: usize) {
+    let columns = 34 * tile - 3;
+    survey(card, &[], |device| {
+        let mut inputs = Inputs::new(2);
+        let x = Tensor::new(device, rows, CHANNELS, inputs.bell(rows * CHANNELS))?;
+        let weights = inputs.bell(CHANNELS * columns);
+        let weight = Weight::from_fn(device, dtype, CHANNELS, columns, |i, j| {
+            weights[i * columns + j] * if j < 33 * tile { 1.0 } else { 4.0 }
+        })?;
+        let mut found = Vec::new();
+        arg_max(&x, &weight, &mut found)?;
+        Ok(found.into_iter().map(|column| column as f32).collect())
+    });
+}
+
+#[test]
+fn largest_on_hopper() {
+    for (rows, tile) in [(3, 64), (17, 64), (65, 128)] {
+        largest(Card::Hopper, DType::Bf16, rows, tile);
+    }
+}
+
+#[test]
+fn largest_elsewhere() {
+    for (dtype, rows, tile) in [(DType::F32, 30, 64), (DType::Bf16, 3, 32), (DType::Bf16, 17, 64)] {
+        largest(Card::Ampere, dtype, rows, tile);
+    }
+}
