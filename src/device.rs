@@ -35,7 +35,7 @@ impl Device {
     /// what they wrote. The owner's settings of the memory pool hold.
     ///
     /// # Errors
-    /// No driver; a GPU that is too old; the null stream, which cannot be captured; a build without CUDA kernels.
+    /// No driver; a GPU that is too old; null or another default stream, which cannot be captured; a build without CUDA kernels.
     ///
     /// # Safety
     /// `stream` is a stream that is alive, and is until the device and all tensors, weights and caches on it are gone. The

@@ -183,6 +183,7 @@ impl Drop for Cuda {
     fn drop(&mut self) {
         // What is held back writes memory of others at most, who may still read it; graphs and modules go while nothing of
         // them runs. An error has nobody left to hear it.
+        self.state().parked = None;
         let _ = self.synchronize();
         let _ = self.context.bind();
         *self.state() = State::default();

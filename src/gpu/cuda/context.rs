@@ -11,7 +11,10 @@ use crate::{Error, Result};
 /// The least CUDA version of a driver, as it counts them: 12.0 has tensor maps.
 const DRIVER: i32 = 12_000;
 
-/// A context, bound to threads as they come, and a stream of it that is not the null stream: that one cannot be captured.
+/// Handles up to here stand for default streams: null, `CU_STREAM_LEGACY`, `CU_STREAM_PER_THREAD`.
+const DEFAULT_STREAMS: usize = 2;
+
+/// A context, bound to threads as they come, and a stream of it that is no default stream.
 pub(super) struct Context {
     pub(super) name: String,
     pub(super) stream: sys::CUstream,
@@ -53,11 +56,13 @@ impl Context {
     /// The context of a stream.
     ///
     /// # Safety
-    /// `stream` is null or alive, and stays alive while this lives.
+    /// `stream` is a default stream or alive, and stays alive while this lives.
     pub(super) unsafe fn on(stream: sys::CUstream) -> Result<Self> {
         let unavailable = |why: String| Error::Unavailable { device: format!("cuda stream {stream:p}"), why };
-        if stream.is_null() {
-            return Err(unavailable("the null stream cannot be captured".into()));
+        if stream.addr() <= DEFAULT_STREAMS {
+            return Err(unavailable(
+                "default streams cannot be captured, or are another one in each thread".into(),
+            ));
         }
         driver().map_err(unavailable)?;
         let (mut context, mut device) = (std::ptr::null_mut(), 0);

@@ -24,9 +24,11 @@ fn a_gpu_that_is_not_there_is_an_error() {
     assert_eq!(device, "cuda:4096");
     assert!(why.contains("CUDA driver"), "{why}");
     assert!(matches!(Device::cuda(usize::MAX), Err(Error::Unavailable { .. })));
-    // SAFETY: null is refused.
-    let null = unsafe { Device::cuda_on(std::ptr::null_mut()) };
-    assert!(matches!(null, Err(Error::Unavailable { why, .. }) if why.contains("null stream")));
+    for stream in 0..3 {
+        // SAFETY: default streams are refused.
+        let opened = unsafe { Device::cuda_on(std::ptr::without_provenance_mut(stream)) };
+        assert!(matches!(opened, Err(Error::Unavailable { why, .. }) if why.contains("default stream")));
+    }
 }
 
 #[test]
