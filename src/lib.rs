@@ -50,7 +50,7 @@ pub use device::{DType, Device};
 pub use error::{Error, Result};
 #[cfg(feature = "emulator")]
 pub use gpu::Emulated;
-pub use gpu::Gpu;
+pub use gpu::{Gpu, Graphs};
 pub use perturb::{Keep, Perturb};
 pub use tensor::Tensor;
 pub use weight::Weight;
