@@ -24,9 +24,13 @@ pub(crate) enum Table {
     Places,
     /// Spans of attention.
     Spans,
-    /// Runs or groups of attention.
+    /// Runs of attention.
+    Runs,
+    /// Tiles of runs.
+    Tiles,
+    /// Groups of attention.
     Groups,
-    /// Tiles or members of attention.
+    /// Members of groups.
     Members,
     /// Addresses of rows.
     Addresses,

@@ -41,7 +41,7 @@ fn free_thoughts_agree_with_the_recordings() {
             let expected = latents[row * steps * width..(row + 1) * steps * width].chunks(width);
             assert_eq!(thoughts[0].latents().len(), steps, "{name}");
             for (ours, theirs) in thoughts[0].latents().iter().zip(expected) {
-                for (a, b) in ours.iter().zip(theirs) {
+                for (a, b) in ours.to_vec().unwrap().iter().zip(theirs) {
                     assert!((a - b).abs() <= 1e-4 + 1e-5 * b.abs(), "{name} row {row}: {a} against {b}");
                 }
             }

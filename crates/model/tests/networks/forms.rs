@@ -6,6 +6,7 @@ use fathom::{DType, Device, random::Draw};
 use fathom_model::{
     Error, Result,
     folder::Folder,
+    latents::Latent,
     load::{Model, Network},
     perturbation::Perturbation,
     reasoner::{Reasoner, Thought},
@@ -57,7 +58,7 @@ fn thought(model: &Model) -> (Vec<Vec<f32>>, Vec<Vec<u32>>) {
                 fathom_model::reasoner::Branch { thought: thoughts.remove(0), draws: draws.to_vec() };
             thoughts = reasoner.step(vec![branch], Perturbation::None).unwrap().remove(0);
         }
-        let latents = thoughts[0].latents().to_vec();
+        let latents = Latent::to_rows(thoughts[0].latents()).unwrap();
         (latents, reasoner.read_out(thoughts, 5, Perturbation::None).unwrap())
     }
     match &model.network {

@@ -10,6 +10,7 @@ use fathom::{
 use fathom_model::{
     body::{Body, Input},
     folder::Folder,
+    latents::Latent,
     load::{Model, Network},
     pass::{Disturbance, DropSites, Run, Wanted},
     scratch::Scratch,
@@ -102,10 +103,10 @@ fn last(rows: &[Vec<u32>], inputs: &[Vec<Input<'_>>]) -> Vec<Vec<u32>> {
 #[test]
 fn the_last_rows_are_those_of_all() {
     bodies(|name, body| {
-        let latent = vec![0.25; body.width()];
+        let latent = Latent::new(&Device::Cpu, vec![0.25; body.width()]).unwrap();
         let prompts: Vec<_> = PROMPTS.map(tokens).into();
         let thoughts: Vec<_> = (0..PROMPTS.len())
-            .map(|run| [vec![Input::Latent(&latent); 1 + run % 3], tokens(&[4])].concat())
+            .map(|run| [vec![latent.input(); 1 + run % 3], tokens(&[4])].concat())
             .collect();
         for sites in sites() {
             let drops = (sites, &[3, 0, 9, 4][..]);
@@ -128,8 +129,8 @@ fn equal_prompts_are_as_each_alone() {
     let longer = [PROMPTS[1], PROMPTS[1], PROMPTS[1], &[31, 102, 7, 7, 61, 5]];
     let trajectories = [3, 0, 9, 4];
     bodies(|name, body| {
-        let latent = vec![0.25; body.width()];
-        let fed = vec![Input::Latent(&latent)];
+        let latent = Latent::new(&Device::Cpu, vec![0.25; body.width()]).unwrap();
+        let fed = vec![latent.input()];
         for prompts in [equal, but_one, longer] {
             let prompts = prompts.map(tokens);
             for sites in sites() {
