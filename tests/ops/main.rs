@@ -16,6 +16,7 @@ mod kv;
 mod layer_norm;
 mod linear;
 mod perturb;
+mod qkv;
 mod rms_norm;
 mod rope;
 mod sandwich;
