@@ -7,6 +7,7 @@ mod adapter;
 mod arg_max;
 mod attention;
 mod attention_bounds;
+mod attention_groups;
 mod common;
 mod cosine;
 mod distance;
