@@ -8,8 +8,8 @@ use cudarc::driver::{
 
 use crate::{Error, Result};
 
-/// The least CUDA version of a driver, as it counts them: 12.0 has tensor maps.
-const DRIVER: i32 = 12_000;
+/// The least CUDA version of a driver, as it counts them: it loads what nvcc 13.0 makes.
+const DRIVER: i32 = 13_000;
 
 /// Handles up to here stand for default streams: null, `CU_STREAM_LEGACY`, `CU_STREAM_PER_THREAD`.
 const DEFAULT_STREAMS: usize = 2;

@@ -3,6 +3,8 @@
 //! The emulated tensor core adds product by product in the order of k, and products of bf16 are exact in f32: so here the
 //! naive chain has the same bits, but for the norm on the way in, whose squares are summed in another order.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use bytemuck::Pod;
 use fathom_emulator::Options;
 use fathom_testkit::{
