@@ -18,7 +18,8 @@ use crate::{
 /// Machine code for the A100 and its kin and for Hopper with its own instructions, and PTX for what comes later.
 const TARGETS: [(&str, &str); 3] =
     [("compute_80", "sm_80"), ("compute_90a", "sm_90a"), ("compute_90", "compute_90")];
-const FLAGS: [&str; 6] = ["--fatbin", "-std=c++17", "-O3", "-lineinfo", "-Xptxas", "-v"];
+const FLAGS: [&str; 7] =
+    ["--fatbin", "--compress-mode=size", "-std=c++17", "-O3", "-lineinfo", "-Xptxas", "-v"];
 
 const MISSING: &str = "\
 the feature `cuda` compiles kernels/*.cu with nvcc, and there is none here. Do one of these:

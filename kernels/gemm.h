@@ -177,7 +177,7 @@ DEVICE void multiply(float (&sums)[M16][N8][4], Shared<const __nv_bfloat16> x, S
 template <class Tile, class Input, class WeightRow, class Epilogue>
 DEVICE void product(Arena& arena, const Shape& shape, const Rows& weight, Input input, WeightRow weight_row,
                     const Epilogue& epilogue) {
-    constexpr uint32_t STAGE = Input::STAGE + Tile::N * DEPTH, M16 = Tile::WARP_M / 16, N8 = Tile::WARP_N / 8;
+    constexpr uint32_t WEIGHT = Tile::N * DEPTH, STAGE = WEIGHT + Input::STAGE, M16 = Tile::WARP_M / 16, N8 = Tile::WARP_N / 8;
     static_assert(Tile::M * (SUMS_PITCH<Tile::N> + 1) * 2 <= Tile::STAGES * STAGE, "the sums take the ring's place");
     const Shared<__nv_bfloat16> ring = arena.take<__nv_bfloat16>(Tile::STAGES * STAGE, 128);
     const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -187,8 +187,8 @@ DEVICE void product(Arena& arena, const Shape& shape, const Rows& weight, Input 
         return first_column + i < shape.n ? weight_row(first_column + i) : ABSENT;
     });
     const auto start = [&](uint32_t step, uint32_t slot) {
-        input.start(ring + slot * STAGE, step);
-        weights.start(ring + (slot * STAGE + Input::STAGE), step);
+        weights.start(ring + slot * STAGE, step);
+        input.start(ring + (slot * STAGE + WEIGHT), step);
     };
     // A warp whose rows or columns are all beyond the last has nothing to multiply.
     const bool active = first_row + warp_m < shape.rows && first_column + warp_n < shape.n;
@@ -202,7 +202,7 @@ DEVICE void product(Arena& arena, const Shape& shape, const Rows& weight, Input 
     }
     if constexpr (Input::AHEAD > 0) {
         cp_async_wait<Tile::STAGES - 2>();
-        input.prepare(ring, 0);
+        input.prepare(ring + WEIGHT, 0);
     }
     uint32_t slot = 0;
 #pragma unroll 1
@@ -212,14 +212,14 @@ DEVICE void product(Arena& arena, const Shape& shape, const Rows& weight, Input 
         __syncthreads();  // this step is there for all, and all are done with the one before
         if (step + Tile::STAGES - 1 < steps) start(step + Tile::STAGES - 1, before);
         cp_async_commit();
-        if (Input::AHEAD > 0 && step + 1 < steps) input.prepare(ring + next * STAGE, step + 1);
+        if (Input::AHEAD > 0 && step + 1 < steps) input.prepare(ring + (next * STAGE + WEIGHT), step + 1);
         if (active)
-            multiply(sums, input.rows(ring + slot * STAGE, step) + warp_m * DEPTH,
-                     Shared<const __nv_bfloat16>(ring + (slot * STAGE + Input::STAGE + warp_n * DEPTH)));
+            multiply(sums, input.rows(ring + (slot * STAGE + WEIGHT), step) + warp_m * DEPTH,
+                     Shared<const __nv_bfloat16>(ring + (slot * STAGE + warp_n * DEPTH)));
         slot = next;
     }
 
-    __syncthreads();
+    __syncthreads();  // all are done with the ring, whose first stage makes room for the sums
     const Shared<float> staged = view<float>(ring), factors = staged + Tile::M * SUMS_PITCH<Tile::N>;
 #pragma unroll
     for (uint32_t i = 0; i < M16; i++)

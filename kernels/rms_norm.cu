@@ -3,7 +3,7 @@
 //
 // A block a row. Each thread keeps its channels in shared memory: 4 w bytes are read and 4 w (f32) or 2 w (bf16) written
 // a row of w channels, and 4 w of `first`, the fewest possible, and 4 w of each weight, which all rows share. No thread
-// reads another's channels, and all of a row's are read before one is written: first may be x.
+// reads another's channels, and all of a row's are read before one is written: first or out may be x.
 // Shared memory: w channels rounded up to 4, then two folds.
 #include "row.h"
 

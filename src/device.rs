@@ -30,6 +30,27 @@ impl Device {
         });
     }
 
+    /// The GPU of a CUDA stream that stays its owner's (a `CUstream`, created in whatever context): operations run on it in
+    /// the order of their calls, among the owner's own work. [`Gpu::flush`] comes before such work that reads or overwrites
+    /// what they wrote. The owner's settings of the memory pool hold.
+    ///
+    /// # Errors
+    /// No driver; a GPU that is too old; null or another default stream, which cannot be captured; a build without CUDA kernels.
+    ///
+    /// # Safety
+    /// `stream` is a stream that is alive, and is until the device and all tensors, weights and caches on it are gone. The
+    /// owner captures no graph on it while an operation is called.
+    pub unsafe fn cuda_on(stream: *mut std::ffi::c_void) -> Result<Self, Error> {
+        #[cfg(feature = "cuda")]
+        // SAFETY: the caller's promise.
+        return unsafe { gpu::cuda::on(stream) };
+        #[cfg(not(feature = "cuda"))]
+        return Err(Error::Unavailable {
+            device: format!("cuda stream {stream:p}"),
+            why: "this build has no CUDA kernels (feature 'cuda')".into(),
+        });
+    }
+
     /// A card of sm_90a whose kernels run on the host.
     ///
     /// # Errors

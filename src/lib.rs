@@ -18,7 +18,7 @@
 //! use fathom::ops::linear::{Epilogue, linear};
 //! use fathom::random::{Coordinates, Draw, Site, Stream, key};
 //!
-//! let weight = Weight::from_fn(&Device::Cpu, DType::F32, 2, 4, |row, column| (row + column) as f32);
+//! let weight = Weight::from_fn(&Device::Cpu, DType::F32, 2, 4, |row, column| (row + column) as f32)?;
 //! let draw = |trajectory| Draw { key: key(0, &[17, 4, 2], Stream::Trajectory), trajectory };
 //! let branch = |trajectories: std::ops::Range<u32>| {
 //!     let rows = trajectories.len();
@@ -26,7 +26,7 @@
 //!     let coordinates: Vec<Coordinates> = trajectories.map(at).collect();
 //!     let dropout = Perturb::Dropout { keep: Keep::new(0.5), site: Site::Mlp(0), rows: &coordinates };
 //!     let x = Tensor::new(&Device::Cpu, rows, 2, vec![1.0; 2 * rows])?;
-//!     let mut stream = Tensor::zeros(&Device::Cpu, rows, 4);
+//!     let mut stream = Tensor::zeros(&Device::Cpu, rows, 4)?;
 //!     linear(&x, &weight, None, Epilogue::Residual(dropout), &mut stream)?;
 //!     Ok::<_, fathom::Error>(stream)
 //! };
@@ -50,7 +50,7 @@ pub use device::{DType, Device};
 pub use error::{Error, Result};
 #[cfg(feature = "emulator")]
 pub use gpu::Emulated;
-pub use gpu::Gpu;
+pub use gpu::{Gpu, Graphs};
 pub use perturb::{Keep, Perturb};
 pub use tensor::Tensor;
 pub use weight::Weight;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{DType, Perturb, Result, Tensor, Weight};
 
-const ADAPTER: Kernels = Kernels {
+pub(super) const ADAPTER: Kernels = Kernels {
     file: "adapter",
     input: Input::Transformed,
     f32: "adapter_f32",

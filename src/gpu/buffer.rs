@@ -92,9 +92,11 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if self.bytes > 0 && !self.foreign {
+        match self.foreign {
+            true => self.executor.let_go(),
+            false if self.bytes == 0 => {}
             // SAFETY: allocated with this size by `new`, and used by nobody after this.
-            unsafe { self.executor.free(self.address, self.bytes) }
+            false => unsafe { self.executor.free(self.address, self.bytes) },
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The seam between launch code and what runs it.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A kernel of a file of `kernels/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +11,12 @@ pub(crate) struct Kernel {
     pub(crate) file: &'static str,
     /// The kernel's name.
     pub(crate) name: &'static str,
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of kernels/{}.cu", self.name, self.file)
+    }
 }
 
 /// One launch of a kernel.
@@ -39,12 +45,23 @@ pub(crate) struct Tiled {
     pub(crate) tile_rows: u32,
 }
 
+/// Graphs of launches that came again, on a device that keeps them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Graphs {
+    /// Lists of launches that became graphs.
+    pub captured: u64,
+    /// Graphs submitted, each in place of its launches.
+    pub replayed: u64,
+    /// Why launches are submitted one by one instead, where a list could not become a graph: results are the same.
+    pub failure: Option<Error>,
+}
+
 /// Memory and launches in one order: what is submitted later sees what was submitted before.
 pub(crate) trait Executor: Debug + Send + Sync {
     /// Memory of its own, at a multiple of 256 bytes, with unspecified contents; `bytes` is not 0.
     fn allocate(&self, bytes: usize) -> Result<u64>;
 
-    /// Gives memory back once what was submitted before has run.
+    /// Gives memory back once what was submitted before has run; an error is that of the next call.
     ///
     /// # Safety
     /// `allocate` gave it for so many bytes, and nobody uses it afterwards.
@@ -69,12 +86,26 @@ pub(crate) trait Executor: Debug + Send + Sync {
     /// There is so much memory at both ends; they do not overlap.
     unsafe fn copy(&self, from: (u64, usize), to: (u64, usize), bytes: usize, rows: usize) -> Result<()>;
 
-    /// Submits a launch.
+    /// Submits a launch, at the next flush at the latest.
     ///
     /// # Safety
     /// The addresses in `launch.params` are this device's, live until the launch has run, of the extents that the kernel
     /// reads and writes, and nothing else that is under way touches what it writes.
     unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()>;
+
+    /// Hands over what is held back to be submitted together, and does not wait for it. All that is here but `allocate`
+    /// and `launch` begins with it.
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// As `flush`, before memory of others may go; an error is that of the next call.
+    fn let_go(&self) {}
+
+    /// What became of graphs so far.
+    fn graphs(&self) -> Graphs {
+        Graphs::default()
+    }
 
     /// Waits until everything that was submitted has run.
     fn synchronize(&self) -> Result<()>;

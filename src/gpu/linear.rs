@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{DType, Perturb, Result, Tensor, Weight, ops::linear::Epilogue};
 
-const LINEAR: Kernels = Kernels {
+pub(super) const LINEAR: Kernels = Kernels {
     file: "linear",
     input: Input::Plain,
     f32: "linear_f32",
@@ -16,7 +16,7 @@ const LINEAR: Kernels = Kernels {
     tall: Some("linear_bf16_tall"),
 };
 
-const SWIGLU: Kernels = Kernels {
+pub(super) const SWIGLU: Kernels = Kernels {
     f32: "linear_swiglu_f32",
     skinny: "linear_swiglu_bf16_skinny",
     medium: "linear_swiglu_bf16_medium",

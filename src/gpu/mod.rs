@@ -10,8 +10,12 @@ pub(crate) mod params;
 mod session;
 mod tile;
 
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 #[cfg(feature = "emulator")]
 mod emulated;
+#[cfg(any(test, feature = "cuda"))]
+mod queue;
 
 pub(crate) mod adapter;
 pub(crate) mod arg_max;
@@ -40,6 +44,7 @@ use std::{
 pub(crate) use buffer::Buffer;
 #[cfg(feature = "emulator")]
 pub use emulated::Emulated;
+pub use executor::Graphs;
 pub(crate) use executor::{Executor, Kernel, Launch, Tiled};
 pub(crate) use session::{Session, Table};
 
@@ -69,6 +74,21 @@ impl Gpu {
     /// Kernels launched so far: what a test counts.
     pub fn launches(&self) -> u64 {
         self.0.launches.load(Ordering::Relaxed)
+    }
+
+    /// Hands everything that was launched to the device's stream, without waiting for it: launches are gathered until then,
+    /// or until memory is written, read or given back. Only others that use the stream need to ask for it, before work of
+    /// their own that is to come after.
+    ///
+    /// # Errors
+    /// A kernel that the device does not take.
+    pub fn flush(&self) -> Result<()> {
+        self.executor().flush()
+    }
+
+    /// How many lists of launches became graphs and how often those ran; nothing of the kind on the emulated device.
+    pub fn graphs(&self) -> Graphs {
+        self.executor().graphs()
     }
 
     /// Waits until everything that was submitted has run.

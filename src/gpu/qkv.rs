@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-const PLAIN: Kernels = Kernels {
+pub(super) const PLAIN: Kernels = Kernels {
     file: "qkv",
     input: tile::Input::Plain,
     f32: "qkv_f32",
@@ -24,7 +24,7 @@ const PLAIN: Kernels = Kernels {
     tall: Some("qkv_bf16_tall"),
 };
 
-const NORM: Kernels = Kernels {
+pub(super) const NORM: Kernels = Kernels {
     file: "qkv",
     input: tile::Input::Transformed,
     f32: "qkv_norm_f32",

@@ -1,14 +1,28 @@
 //! Launches of `kernels/rms_norm.cu`.
 
-use super::{FOLD, Gpu, Kernel, launch_rows, params::NormParams};
+use super::{
+    FOLD, Gpu, Kernel, launch_rows,
+    params::{NormParams, Rows},
+};
 use crate::{DType, Result, Tensor};
 
 const RMS_NORM: Kernel = Kernel { file: "rms_norm", name: "rms_norm" };
 
 pub(crate) fn rms_norm(gpu: &Gpu, x: &Tensor, weight: &Tensor, eps: f32, out: &mut Tensor) -> Result<()> {
+    let from = x.rows_of("rms_norm", DType::F32)?;
+    once(gpu, [from, out.device_rows()], x, weight, eps)
+}
+
+pub(crate) fn rms_norm_in_place(gpu: &Gpu, x: &mut Tensor, weight: &Tensor, eps: f32) -> Result<()> {
+    x.rows_of("rms_norm", DType::F32)?;
+    let rows = x.device_rows_mut(gpu)?;
+    once(gpu, [rows, rows], x, weight, eps)
+}
+
+fn once(gpu: &Gpu, [from, out]: [Rows; 2], x: &Tensor, weight: &Tensor, eps: f32) -> Result<()> {
     let params = NormParams {
-        x: x.rows_of("rms_norm", DType::F32)?,
-        out: out.device_rows(),
+        x: from,
+        out,
         weight: weight.device_rows().data,
         rows: x.rows() as u32,
         width: x.width() as u32,

@@ -20,6 +20,25 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32, out: &mut Tensor) -> Resu
     }
 }
 
+/// x ← norm(x): as [`rms_norm`], in place; `aside` is where the CPU writes it first.
+///
+/// # Errors
+/// As [`rms_norm`].
+pub fn rms_norm_in_place(x: &mut Tensor, weight: &Tensor, eps: f32, aside: &mut Tensor) -> Result<()> {
+    match x.device().clone() {
+        Device::Cpu => {
+            rms_norm(x, weight, eps, aside)?;
+            std::mem::swap(x, aside);
+            Ok(())
+        }
+        Device::Gpu(gpu) => {
+            fits(x, &[weight])?;
+            together("rms_norm", x.device(), &[weight.device()])?;
+            gpu::rms_norm::rms_norm_in_place(&gpu, x, weight, eps)
+        }
+    }
+}
+
 /// x ← norm(x) with the first weight, then out = norm(x) with the second: where one half of a sandwich block ends and the
 /// next begins (spec huginn §1.4), in one pass.
 ///

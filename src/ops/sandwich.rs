@@ -5,7 +5,7 @@ use super::{
     attention::{Heads, Query, attention},
     linear::{Epilogue, linear},
     qkv::{Input, Projection, Rotation, qkv},
-    rms_norm::{double_norm, rms_norm},
+    rms_norm::{double_norm, rms_norm_in_place},
 };
 use crate::{DType, Device, Perturb, Result, Tensor, Weight, kv::Run};
 
@@ -109,10 +109,7 @@ pub fn sandwich<'s>(
         linear(hidden, &block.down, None, residual, x)?;
         match blocks.get(index + 1) {
             Some(next) => double_norm(x, [norm_4, &next.norms[0]], eps, normed)?,
-            None => {
-                rms_norm(x, norm_4, eps, aside)?;
-                std::mem::swap(x, aside);
-            }
+            None => rms_norm_in_place(x, norm_4, eps, aside)?,
         }
     }
     Ok(())

@@ -2,9 +2,13 @@
 
 use fathom::{
     DType, Perturb, Tensor, Weight,
+    kv::{Layout, Run, Sequence},
     ops::{
+        adapter::adapter,
         arg_max::arg_max,
+        attention::Heads,
         linear::{Epilogue, linear},
+        qkv::{Input, Projection, qkv},
     },
 };
 use fathom_testkit::inputs::Inputs;
@@ -33,6 +37,60 @@ fn products(card: Card, dtype: DType, rows: usize, columns: usize) {
 fn products_on_hopper() {
     for rows in [3, 17, 65] {
         products(Card::Hopper, DType::Bf16, rows, 70);
+    }
+}
+
+#[test]
+fn products_elsewhere() {
+    for (dtype, rows) in [(DType::F32, 3), (DType::Bf16, 3), (DType::Bf16, 17), (DType::Bf16, 257)] {
+        products(Card::Ampere, dtype, rows, 70);
+    }
+}
+
+/// With one kernel on every card.
+#[test]
+fn adapters() {
+    const COLUMNS: usize = 70;
+    for (dtype, rows) in [(DType::F32, 3), (DType::Bf16, 3), (DType::Bf16, 17)] {
+        survey(Card::Ampere, &[], |device| {
+            let mut inputs = Inputs::new(3);
+            let mut state = Tensor::new(device, rows, CHANNELS, inputs.bell(rows * CHANNELS))?;
+            let injected = Tensor::new(device, rows, COLUMNS, inputs.bell(rows * COLUMNS))?;
+            let weights = inputs.bell(CHANNELS * COLUMNS);
+            let weight = Weight::from_fn(device, dtype, CHANNELS, COLUMNS, |i, j| weights[i * COLUMNS + j])?;
+            let mut out = Tensor::empty(device);
+            adapter(&mut state, &weight, &injected, Perturb::None, &mut out)?;
+            out.to_vec()
+        });
+    }
+}
+
+/// Queries alone are looked at: keys and values are stored by the same lines.
+#[test]
+fn projections() {
+    let heads = Heads { query: 5, kv: 1, dim: 10 };
+    let columns = heads.fused_width();
+    for (dtype, rows) in [(DType::F32, 3), (DType::Bf16, 3), (DType::Bf16, 17), (DType::Bf16, 257)] {
+        for norm in [false, true] {
+            survey(Card::Ampere, &[], |device| {
+                let mut inputs = Inputs::new(4);
+                let x = Tensor::new(device, rows, CHANNELS, inputs.bell(rows * CHANNELS))?;
+                let scale = Tensor::vector(device, inputs.bell(CHANNELS))?;
+                let weights = inputs.bell(CHANNELS * columns);
+                let weight =
+                    Weight::from_fn(device, dtype, CHANNELS, columns, |i, j| weights[i * columns + j])?;
+                let (mut out, mut aside) = (Tensor::empty(device), Tensor::empty(device));
+                let input = match norm {
+                    true => Input::RmsNorm { x: &x, weight: &scale, eps: 1e-5, aside: &mut aside },
+                    false => Input::Plain(&x),
+                };
+                let layout = Layout { width: heads.kv * heads.dim, dtype, slots: 1 };
+                let mut sequence = Sequence::new(device, layout);
+                let runs = &mut [Run::admit(&mut sequence, rows)];
+                qkv(input, Projection { weight: &weight, bias: None, heads }, None, runs, 0, &mut out)?;
+                out.to_vec()
+            });
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Every operation against plain versions of itself: exact on integers, near float64 elsewhere, the same bits in any
 //! batch and on any number of threads, and an error for every shape that does not fit.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod adapter;
 mod arg_max;
 mod attention;
@@ -17,6 +19,7 @@ mod kv;
 mod layer_norm;
 mod linear;
 mod perturb;
+mod qkv;
 mod rms_norm;
 mod rope;
 mod sandwich;

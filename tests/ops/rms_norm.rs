@@ -1,6 +1,6 @@
 //! x/√(mean(x²) + ε)·w by row.
 
-use fathom::ops::rms_norm::{double_norm, rms_norm};
+use fathom::ops::rms_norm::{double_norm, rms_norm, rms_norm_in_place};
 use fathom_testkit::{
     compare::{assert_near, assert_same_bits},
     inputs::Inputs,
@@ -73,7 +73,7 @@ fn rows_are_independent() {
     }
 }
 
-/// The double norm is one norm after the other, to the bit.
+/// The double norm is one norm after the other, and a norm in place is the norm, to the bit.
 #[test]
 fn double_norm_is_two_norms() {
     let mut inputs = Inputs::new(4);
@@ -88,6 +88,9 @@ fn double_norm_is_two_norms() {
             let mut normed = fathom::Tensor::empty(&device);
             let stream = added(&device, 3, width, &x, |x| double_norm(x, [&v, &w], 1e-5, &mut normed));
             assert_same_bits(&format!("{device}, first of {width}"), stream.data(), first.data());
+            let mut aside = fathom::Tensor::empty(&device);
+            let alone = added(&device, 3, width, &x, |x| rms_norm_in_place(x, &v, 1e-5, &mut aside));
+            assert_same_bits(&format!("{device}, in place {width}"), alone.data(), first.data());
             let normed = normed.to_vec().unwrap();
             assert_same_bits(&format!("{device}, second of {width}"), &normed, second.data());
         }

@@ -18,6 +18,7 @@ const CONFIG: &str = "config.json";
 
 /// The network of a folder.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a program holds one or two of them")]
 pub enum Network {
     /// COCONUT, CODI or CoLaR.
     Chain(LatentChain),

@@ -4,6 +4,8 @@
 //! The prompt's keys and values are computed once and shared. A trajectory's noise follows from (seed, prompt, trajectory)
 //! alone, so that it is the same in any company.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod model;
 mod owner;
 
@@ -18,10 +20,21 @@ const PROMPT: [u32; 5] = [17, 4, 93, 8, 51];
 fn main() -> Result<(), Box<dyn Error>> {
     let expected = run(&mut Host)?;
     println!("on cpu: {:+.4?} …", &expected[..4]);
-    let states = run(&mut Lent::new(Device::emulated()?))?;
+    compare(&expected, &mut Lent::new(Device::emulated()?))?;
+    #[cfg(feature = "cuda")]
+    match cuda::Lent::open() {
+        Ok(mut owner) => compare(&expected, &mut owner)?,
+        Err(why) => println!("not on cuda: {why}"),
+    }
+    Ok(())
+}
+
+/// Runs with the memory of `owner`, and compares with what the CPU computed.
+fn compare(expected: &[f32], owner: &mut impl Owner) -> Result<(), Box<dyn Error>> {
+    let states = run(owner)?;
     let largest = expected.iter().fold(0.0f32, |most, x| most.max(x.abs()));
     let off = expected.iter().zip(&states).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
-    println!("on emulated: {:+.4?} …, off by {off:.1e} at most", &states[..4]);
+    println!("on {}: {:+.4?} …, off by {off:.1e} at most", owner.device(), &states[..4]);
     // Sums of 64 to 192 terms, in another order on each device, each rounded to 2⁻²⁴ of itself.
     if off > 192.0 * f32::EPSILON * largest {
         return Err(format!("devices differ by {off}, where the largest element is {largest}").into());

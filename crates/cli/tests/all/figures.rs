@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 use tempfile::tempdir;
 
-use crate::binary::{abacus, records, report, repository, succeed, text};
+use crate::binary::{abacus, records, refusal, report, repository, succeed, text};
 
 /// Greedy answers to the whole test set by index, and the share of right ones.
 fn greedy(dtype: &str) -> (Vec<Option<f64>>, f64) {
@@ -37,6 +37,31 @@ fn greedy_answers_equal_the_published_ones_and_those_of_bf16_nearly_so() {
     let (rounded, _) = greedy("bf16");
     let equal = ours.iter().zip(&rounded).filter(|(ours, rounded)| ours == rounded).count();
     assert!(equal >= 995, "{equal} of 1000 greedy answers in bf16 equal those in f32");
+}
+
+/// Samplers, a reward model's ranking and the aggregates of the bundled model: what the CPU answers in f32.
+#[test]
+fn answers_on_the_emulated_gpu_are_the_cpus() {
+    let answers = |device: &str, sampler: &str| {
+        let folder = tempdir().expect("a temporary folder can be made");
+        let out = text(folder.path());
+        let data = abacus();
+        let run = ["eval", "--data", &data, "--limit", "3", "-n", "4", "--sampler", sampler];
+        succeed(&[&run[..], &["--device", device, "--out", &out]].concat());
+        let answers = |record: &Value| (record["answers"].clone(), record["chosen"].clone());
+        records(folder.path()).iter().map(answers).collect::<Vec<_>>()
+    };
+    for sampler in ["dropout", "noise", "none"] {
+        assert_eq!(answers("emulated", sampler), answers("cpu", sampler), "{sampler}");
+    }
+}
+
+/// A device that this build or this machine lacks is one clear line: no machine has a hundred GPUs.
+#[test]
+fn a_missing_device_is_named() {
+    let folder = text(&repository("tests/fixtures/coconut-tiny"));
+    let said = refusal(&["parity", &folder, "--device", "cuda:99"]);
+    assert!(said.contains("'cuda:99'"), "{said}");
 }
 
 /// Strengths in JSON and tables are the decimals that were typed.

@@ -27,21 +27,28 @@ fn is_skipped(name: &str) -> bool {
 
 #[test]
 fn every_recording_agrees() {
-    for name in FOLDERS {
-        let folder = fixture(name);
-        let printed = succeed(&["parity", &text(&folder), "--json"]);
-        let parity: Value = serde_json::from_str(&printed).unwrap();
-        assert_eq!(parity["passed"], true, "{name}");
-        let lines = parity["tensors"].as_array().unwrap();
-        let names: Vec<&str> = lines.iter().map(|line| line["name"].as_str().unwrap()).collect();
-        let recorded = Tensors::read(&folder.join("reference.safetensors"));
-        assert_eq!(names, recorded.0.keys().collect::<Vec<_>>(), "{name}: a line each");
-        for line in lines {
-            let tensor = line["name"].as_str().unwrap();
-            let expected = if is_skipped(tensor) { "skip" } else { "pass" };
-            assert_eq!(line["verdict"], expected, "{name}: {line}");
-            assert_eq!(line["max_abs_error"].is_null(), expected == "skip", "{name}: {line}");
-        }
+    FOLDERS.iter().for_each(|name| agrees(name, "cpu"));
+}
+
+#[test]
+fn every_recording_agrees_on_the_emulated_gpu() {
+    FOLDERS.iter().for_each(|name| agrees(name, "emulated"));
+}
+
+fn agrees(name: &str, device: &str) {
+    let folder = fixture(name);
+    let printed = succeed(&["parity", &text(&folder), "--json", "--device", device]);
+    let parity: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(parity["passed"], true, "{name}");
+    let lines = parity["tensors"].as_array().unwrap();
+    let names: Vec<&str> = lines.iter().map(|line| line["name"].as_str().unwrap()).collect();
+    let recorded = Tensors::read(&folder.join("reference.safetensors"));
+    assert_eq!(names, recorded.0.keys().collect::<Vec<_>>(), "{name}: a line each");
+    for line in lines {
+        let tensor = line["name"].as_str().unwrap();
+        let expected = if is_skipped(tensor) { "skip" } else { "pass" };
+        assert_eq!(line["verdict"], expected, "{name}: {line}");
+        assert_eq!(line["max_abs_error"].is_null(), expected == "skip", "{name}: {line}");
     }
 }
 

@@ -56,7 +56,7 @@ fn allocations(work: impl FnOnce()) -> usize {
 }
 
 fn model(name: &str, dtype: DType) -> Model {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name);
+    let folder = Path::new("../../tests/fixtures").join(name);
     Model::load(&Folder::open(folder).unwrap(), &Device::Cpu, dtype).unwrap()
 }
 

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 /// A tensor to write: name, type, shape, bytes.
 pub(crate) type Tensor<'a> = (&'a str, Dtype, Vec<usize>, Vec<u8>);
 
-/// The repository's file at `path`.
+/// The repository's file at `path`, from the package's folder, where tests run.
 pub(crate) fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+    Path::new("../..").join(path)
 }
 
 /// A folder of these files.

@@ -17,7 +17,7 @@ fn devices() -> Vec<Device> {
     [Ok(Device::Cpu), Device::emulated(), Device::cuda(0)].into_iter().flatten().collect()
 }
 
-/// A folder under the repository's `tests/fixtures`.
+/// A folder under the repository's `tests/fixtures`, from the package's, where tests run.
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)
+    Path::new("../../tests/fixtures").join(name)
 }

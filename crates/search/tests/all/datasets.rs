@@ -6,7 +6,7 @@ use fathom_search::dataset::{Dataset, parse, read};
 use proptest::prelude::*;
 
 fn data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data")
+    PathBuf::from("../../data")
 }
 
 fn shipped(name: &str) -> Dataset {

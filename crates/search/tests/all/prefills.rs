@@ -23,7 +23,7 @@ const N: usize = 7;
 const PROMPT: [u32; 5] = [3, 1, 4, 1, 5];
 
 fn folder(path: &str) -> Folder {
-    Folder::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)).expect("the folder exists")
+    Folder::open(Path::new("../..").join(path)).expect("the folder exists")
 }
 
 fn load(path: &str) -> Model {

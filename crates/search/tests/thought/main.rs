@@ -17,9 +17,9 @@ use std::path::Path;
 use fathom::{DType, Device};
 use fathom_model::{folder::Folder, latent_rm::LatentRm, latents::Latent, load::Model};
 
-/// A folder of random weights under the repository's `tests/fixtures`.
+/// A folder of random weights under the repository's `tests/fixtures`, from the package's, where tests run.
 fn fixture(name: &str) -> Folder {
-    Folder::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(name)).unwrap()
+    Folder::open(Path::new("../../tests/fixtures").join(name)).unwrap()
 }
 
 fn model(name: &str, dtype: DType) -> Model {
