@@ -260,7 +260,8 @@ impl Sequence {
                 format!("rows of {} and {} channels for a cache of {width}", key.len(), value.len())
             })?;
             if self.own.device != Device::Cpu {
-                self.reserve(slot, first + offset, 1)?;
+                let position = first + offset..first + offset + 1;
+                self.reserve(slot, position.clone())?;
                 if let Some(block) = &mut self.own.block {
                     block.write(
                         slot,
@@ -269,6 +270,7 @@ impl Sequence {
                         [key, value].map(|row| padded(dtype, width, row)),
                     )?;
                 }
+                self.mark(slot, position);
                 continue;
             }
             let kept = self.own.slot(slot);
@@ -290,24 +292,31 @@ impl Sequence {
         Ok(position - start)
     }
 
-    /// Takes memory for `count` positions from `first` on, whose keys and values kernels are about to write on a GPU: from
-    /// here on they have the slot.
+    /// Takes memory for `positions`, whose keys and values kernels are about to write on a GPU.
     ///
     /// # Errors
-    /// A position that was not admitted or belongs to a shared segment; no memory on the device.
-    pub(crate) fn reserve(&mut self, slot: usize, first: usize, count: usize) -> Result<()> {
-        let positions = match count {
-            0 => return Ok(()),
-            _ => self.admitted(first)?..self.admitted(first + count - 1)? + 1,
-        };
-        let own = &mut self.own;
-        if let Device::Gpu(gpu) = &own.device {
-            let old = own.block.take();
-            own.block = Some(Block::with_room(old, gpu, own.layout, slot + 1, own.len)?);
+    /// A position that was not admitted or belongs to a shared segment; no memory on the device, and then everything is as
+    /// it was.
+    pub(crate) fn reserve(&mut self, slot: usize, positions: Range<usize>) -> Result<()> {
+        if positions.is_empty() {
+            return Ok(());
         }
-        let kept = own.slot(slot);
-        positions.for_each(|at| kept.mark(at));
+        self.admitted(positions.start)?;
+        self.admitted(positions.end - 1)?;
+        let own = &mut self.own;
+        if let Device::Gpu(gpu) = &own.device
+            && let Some(larger) = Block::larger(own.block.as_ref(), gpu, own.layout, slot + 1, own.len)?
+        {
+            own.block = Some(larger);
+        }
         Ok(())
+    }
+
+    /// From here on positions that were reserved have the slot.
+    pub(crate) fn mark(&mut self, slot: usize, positions: Range<usize>) {
+        let start = self.own.start;
+        let kept = self.own.slot(slot);
+        positions.for_each(|position| kept.mark(position - start));
     }
 
     /// Where kernels write the keys and values of positions that were reserved.

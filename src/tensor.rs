@@ -84,14 +84,14 @@ impl Tensor {
         Self { device: device.clone(), rows: 0, width: 0, memory }
     }
 
-    /// Rows in a GPU's memory that stay their owner's, `pitch` elements apart.
+    /// Rows in a GPU's memory that stay their owner's, one behind the other. Operations write to that memory or fail: what is
+    /// too large for it, or written while a clone lives, is refused.
     ///
     /// # Errors
-    /// A device without such memory; an address or pitch that is no multiple of 16 bytes; a pitch other than the width
-    /// rounded up to 8.
+    /// A device without such memory; an address that is no multiple of 16 bytes, or a width that is none of 8.
     ///
     /// # Safety
-    /// There are rows · pitch elements at `address`, for as long as the tensor or a clone of it lives, and nobody else's
+    /// There are rows · width elements at `address`, for as long as the tensor or a clone of it lives, and nobody else's
     /// work on them is under way when operations on the tensor run.
     pub unsafe fn foreign(
         device: &Device,
@@ -125,6 +125,7 @@ impl Tensor {
                 let bytes = rows * gpu::pitch(width) * dtype.bytes();
                 let enough = buffer.as_mut().and_then(Arc::get_mut).is_some_and(|kept| kept.bytes() >= bytes);
                 if !enough {
+                    stays(buffer.as_deref())?;
                     *buffer = Some(Arc::new(Buffer::new(gpu, bytes)?));
                 }
             }
@@ -202,6 +203,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::to_vec`].
     pub fn row_to_vec(&self, index: usize) -> Result<Vec<f32>> {
+        assert!(index < self.rows, "row {index} of {}", self.rows);
         match self.device {
             Device::Cpu => Ok(self.row(index).to_vec()),
             Device::Gpu(_) => {
@@ -305,6 +307,7 @@ impl Tensor {
         check("put", alike, || {
             format!("rows of {} on {} into {} on {}", other.width, other.device, self.width, self.device)
         })?;
+        assert!(first + other.rows <= self.rows, "{} rows at {first} of {}", other.rows, self.rows);
         let pitch = gpu::pitch(self.width) * self.dtype().bytes();
         match (self.device.clone(), &other.memory) {
             (Device::Gpu(gpu), Memory::Device { buffer: Some(from), .. }) => {
@@ -369,6 +372,15 @@ impl Tensor {
         Ok(self.device_rows())
     }
 
+    /// Where its elements begin, as kernels read vectors: one row of f32; of a tensor on a GPU.
+    ///
+    /// # Errors
+    /// More rows or fewer, or elements of another type.
+    pub(crate) fn vector_address(&self, operation: &'static str) -> Result<u64> {
+        check(operation, self.rows == 1, || format!("{} rows for a vector", self.rows))?;
+        Ok(self.rows_of(operation, DType::F32)?.data)
+    }
+
     /// Its rows as kernels read them; of a tensor on a GPU.
     pub(crate) fn device_rows(&self) -> params::Rows {
         match &self.memory {
@@ -392,12 +404,20 @@ impl Tensor {
         if let Memory::Device { buffer: Some(buffer), .. } = &mut self.memory
             && Arc::get_mut(buffer).is_none()
         {
+            stays(Some(buffer))?;
             let mut own = Buffer::new(gpu, buffer.bytes())?;
             own.copy_from(buffer, [0; 2], [0; 2], buffer.bytes(), 1)?;
             *buffer = Arc::new(own);
         }
         Ok(self.device_rows())
     }
+}
+
+/// Checks that memory may be replaced: its owner would not see what is written elsewhere.
+fn stays(buffer: Option<&Buffer>) -> Result<()> {
+    check("tensor", !buffer.is_some_and(Buffer::is_foreign), || {
+        "memory of others is too small, or shared with a clone".into()
+    })
 }
 
 impl PartialEq for Tensor {

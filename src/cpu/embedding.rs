@@ -1,6 +1,6 @@
 //! Rows of an embedding that is stored as the head `[h, vocabulary]`, and thoughts among them.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use rayon::prelude::*;
 
@@ -10,8 +10,9 @@ use crate::{
 };
 
 thread_local! {
-    // Memory alone: the columns that most rows want, gathered once.
-    static COLUMNS: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+    // Memory alone: the columns that most rows want, gathered once. Taken while they are in use, since a thread that waits
+    // for others may go through another embedding meanwhile.
+    static COLUMNS: Cell<[Vec<f32>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
 }
 
 /// out[i] = scale · column id of the head, or the row given, plus the position's column.
@@ -25,35 +26,34 @@ pub(crate) fn embedding(
     // Rows that step together stand at one position, and are often fed the same token.
     let token = inputs.iter().find_map(|input| if let Input::Token(id) = input { Some(*id) } else { None });
     let position = positions.and_then(|positions| positions.of_rows.first().copied());
-    COLUMNS.with_borrow_mut(|[of_token, of_position]| {
-        if let Some(id) = token {
-            gather(head, id, of_token);
-        }
-        if let (Some(Positions { table, .. }), Some(position)) = (positions, position) {
-            gather(table, position, of_position);
-        }
-        let (of_token, of_position) = (&*of_token, &*of_position);
-        out.par_chunks_mut(head.k()).with_min_len(4).enumerate().for_each(|(row, x)| {
-            match inputs[row] {
-                Input::Token(id) if Some(id) == token => {
-                    x.iter_mut().zip(of_token).for_each(|(x, e)| *x = scale * e);
-                }
-                Input::Token(id) => {
-                    x.iter_mut().enumerate().for_each(|(k, x)| *x = scale * head.get(k, id as usize));
-                }
-                Input::Row(rows, at) => x.copy_from_slice(rows.row(at)),
+    let [mut of_token, mut of_position] = COLUMNS.take();
+    if let Some(id) = token {
+        gather(head, id, &mut of_token);
+    }
+    if let (Some(Positions { table, .. }), Some(position)) = (positions, position) {
+        gather(table, position, &mut of_position);
+    }
+    out.par_chunks_mut(head.k()).with_min_len(4).enumerate().for_each(|(row, x)| {
+        match inputs[row] {
+            Input::Token(id) if Some(id) == token => {
+                x.iter_mut().zip(&of_token).for_each(|(x, e)| *x = scale * e);
             }
-            match positions.map(|Positions { table, of_rows }| (table, of_rows[row])) {
-                Some((_, at)) if Some(at) == position => {
-                    x.iter_mut().zip(of_position).for_each(|(x, e)| *x += e);
-                }
-                Some((table, at)) => {
-                    x.iter_mut().enumerate().for_each(|(k, x)| *x += table.get(k, at as usize));
-                }
-                None => {}
+            Input::Token(id) => {
+                x.iter_mut().enumerate().for_each(|(k, x)| *x = scale * head.get(k, id as usize));
             }
-        });
+            Input::Row(rows, at) => x.copy_from_slice(rows.row(at)),
+        }
+        match positions.map(|Positions { table, of_rows }| (table, of_rows[row])) {
+            Some((_, at)) if Some(at) == position => {
+                x.iter_mut().zip(&of_position).for_each(|(x, e)| *x += e);
+            }
+            Some((table, at)) => {
+                x.iter_mut().enumerate().for_each(|(k, x)| *x += table.get(k, at as usize));
+            }
+            None => {}
+        }
     });
+    COLUMNS.set([of_token, of_position]);
 }
 
 fn gather(table: &Weight, column: u32, out: &mut Vec<f32>) {

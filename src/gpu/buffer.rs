@@ -38,6 +38,11 @@ impl Buffer {
         Self { executor: Arc::clone(&gpu.0.executor), address, bytes, foreign: true }
     }
 
+    /// Whether it is someone else's.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.foreign
+    }
+
     /// Where it begins.
     pub(crate) fn address(&self) -> u64 {
         self.address

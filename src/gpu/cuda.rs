@@ -90,8 +90,8 @@ impl Cuda {
     /// Does `work` with nothing held back; the next call returns its error.
     fn parking(&self, work: impl FnOnce() -> Result<()>) {
         let mut state = self.state();
-        let done = self.context.bind().and_then(|()| state.flush(&self.context)).and_then(|()| work());
-        if let Err(error) = done {
+        let flushed = self.context.bind().and_then(|()| state.flush(&self.context));
+        for error in [flushed, work()].into_iter().filter_map(Result::err) {
             state.parked.get_or_insert(error);
         }
     }

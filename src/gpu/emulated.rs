@@ -1,7 +1,7 @@
 //! The kernels on the host, one fiber a CUDA thread.
 
 use std::{
-    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    alloc::{Layout, alloc, dealloc},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -59,8 +59,11 @@ impl Emulated {
 const ALIGNMENT: usize = 256;
 
 fn layout(bytes: usize) -> Result<Layout> {
-    let what = || Error::Device { device: "emulated".into(), what: format!("no memory of {bytes} bytes") };
-    Layout::from_size_align(bytes, ALIGNMENT).map_err(|_| what())
+    Layout::from_size_align(bytes, ALIGNMENT).map_err(|_| no_memory(bytes))
+}
+
+fn no_memory(bytes: usize) -> Error {
+    Error::Device { device: "emulated".into(), what: format!("no memory of {bytes} bytes") }
 }
 
 impl Executor for Emulation {
@@ -69,7 +72,7 @@ impl Executor for Emulation {
         // SAFETY: `bytes` is not 0.
         let memory = unsafe { alloc(layout) };
         if memory.is_null() {
-            handle_alloc_error(layout);
+            return Err(no_memory(bytes));
         }
         // What is read before it is written is NaN.
         // SAFETY: just allocated.

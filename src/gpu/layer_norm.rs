@@ -16,8 +16,8 @@ pub(crate) fn layer_norm(
     let params = NormParams {
         x: x.rows_of("layer_norm", DType::F32)?,
         out: out.device_rows(),
-        weight: weight.device_rows().data,
-        bias: bias.device_rows().data,
+        weight: weight.vector_address("layer_norm")?,
+        bias: bias.vector_address("layer_norm")?,
         rows: x.rows() as u32,
         width: x.width() as u32,
         eps,

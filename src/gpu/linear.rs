@@ -51,7 +51,7 @@ pub(crate) fn linear(
         x: session.operand("linear", x, w.dtype())?,
         weight: w.device_columns(),
         out,
-        bias: bias.map_or(0, |bias| bias.device_rows().data),
+        bias: bias.map_or(Ok(0), |bias| bias.vector_address("linear"))?,
         epilogue: kind,
         rows: x.rows() as u32,
         k: w.k() as u32,

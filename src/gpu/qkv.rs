@@ -52,7 +52,7 @@ pub(crate) fn qkv(
     let mut params = QkvParams {
         weight: weight.device_columns(),
         out: out.device_rows(),
-        bias: bias.map_or(0, |bias| bias.device_rows().data),
+        bias: bias.map_or(Ok(0), |bias| bias.vector_address("qkv"))?,
         places: session.table(Table::Places, &places)?,
         rows: places.len() as u32,
         k: weight.k() as u32,
@@ -73,7 +73,7 @@ pub(crate) fn qkv(
                 format!("a norm of {} channels on {} for {}", weight.width(), weight.device(), x.width())
             })?;
             params.x = x.rows_of("qkv", DType::F32)?;
-            (params.norm_weight, params.eps) = (weight.device_rows().data, eps);
+            (params.norm_weight, params.eps) = (weight.vector_address("qkv")?, eps);
             NORM
         }
     };
@@ -88,7 +88,12 @@ pub(crate) fn qkv(
     let form = kernels.form(weight.dtype(), places.len());
     let grid = form.tile.grid(places.len(), weight.n());
     // SAFETY: rows, columns, vectors and places of the extents that shapes were checked for.
-    unsafe { session.launch(form.kernel, &params, grid, form.tile.threads, form.shared) }
+    unsafe { session.launch(form.kernel, &params, grid, form.tile.threads, form.shared)? };
+    for run in runs {
+        let positions = run.positions();
+        run.sequence().mark(slot, positions);
+    }
+    Ok(())
 }
 
 /// Where the keys and values of all rows go, in one type of cache.
@@ -99,8 +104,8 @@ fn places(runs: &mut [Run<'_>], slot: usize) -> Result<(Vec<KvPlace>, DType)> {
         check("qkv", run.as_ref().layout().dtype == dtype, || {
             format!("caches of {dtype} and {}", run.as_ref().layout().dtype)
         })?;
-        let (positions, count) = (run.positions(), run.count());
-        run.sequence().reserve(slot, positions.start, count)?;
+        let positions = run.positions();
+        run.sequence().reserve(slot, positions.clone())?;
         places.extend(run.as_ref().places(positions));
     }
     Ok((places, dtype))

@@ -70,8 +70,8 @@ impl<'g> Session<'g> {
         let contents: &[u8] = bytemuck::cast_slice(rows);
         let kept = self.room(table, contents.len())?;
         if kept.contents != contents {
-            kept.buffer.write(0, contents)?;
             kept.contents.clear();
+            kept.buffer.write(0, contents)?;
             kept.contents.extend_from_slice(contents);
         }
         Ok(kept.buffer.address())

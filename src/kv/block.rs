@@ -6,7 +6,7 @@ use crate::{
     gpu::{Buffer, Gpu, params::KvPlace},
 };
 
-/// Positions that memory is taken for at a time.
+/// Positions that memory grows by at least; by half of what there is, if that is more.
 const POSITIONS: usize = 16;
 
 #[derive(Debug)]
@@ -22,26 +22,29 @@ impl Block {
         Ok(Self { buffer: Buffer::new(gpu, bytes)?, slots, positions })
     }
 
-    /// A block with room for `slots` and `positions`: `old` if it has it, else a larger one with its contents.
-    pub(super) fn with_room(
-        old: Option<Block>,
+    /// A block with room for `slots` and `positions` and with the contents of `old`; `None` where `old` has the room.
+    pub(super) fn larger(
+        old: Option<&Block>,
         gpu: &Gpu,
         layout: Layout,
         slots: usize,
         positions: usize,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         let Some(old) = old else {
-            return Self::new(gpu, layout, slots.max(layout.slots), positions);
+            return Self::new(gpu, layout, slots.max(layout.slots), positions).map(Some);
         };
         if old.slots >= slots && old.positions >= positions {
-            return Ok(old);
+            return Ok(None);
         }
         let more_slots = if old.slots >= slots { old.slots } else { slots.max(2 * old.slots) };
-        let more_positions =
-            if old.positions >= positions { old.positions } else { positions.next_multiple_of(POSITIONS) };
+        let more_positions = if old.positions >= positions {
+            old.positions
+        } else {
+            positions.max(old.positions * 3 / 2).next_multiple_of(POSITIONS)
+        };
         let mut block = Self::new(gpu, layout, more_slots, more_positions)?;
-        block.take(&old, layout)?;
-        Ok(block)
+        block.take(old, layout)?;
+        Ok(Some(block))
     }
 
     /// A block of its own with the same contents.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Sequence;
+use crate::{Result, error::check};
 
 /// Consecutive positions of one sequence, a row each.
 #[derive(Debug)]
@@ -20,9 +21,13 @@ impl<'a> Run<'a> {
     }
 
     /// The last `count` positions that `sequence` has admitted, for passes that visit them again.
-    pub fn revisit(sequence: &'a mut Sequence, count: usize) -> Self {
-        let first = sequence.len() - count;
-        Self { sequence, first, count }
+    ///
+    /// # Errors
+    /// More positions than it has.
+    pub fn revisit(sequence: &'a mut Sequence, count: usize) -> Result<Self> {
+        let len = sequence.len();
+        check("revisit", count <= len, || format!("the last {count} positions of {len}"))?;
+        Ok(Self { sequence, first: len - count, count })
     }
 
     /// Number of rows.

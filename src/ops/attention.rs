@@ -38,7 +38,8 @@ pub struct Query {
 ///
 /// # Errors
 /// Widths that do not fit; heads that do not divide or are wider than [`MAX_DIM`]; a row that sees no
-/// position; operands on different devices.
+/// position; operands on different devices; on a GPU heads of more than 256 channels in f32, or in bf16 of more than 128 or of no
+/// multiple of 8, and caches of different types.
 pub fn attention<S: AsRef<Sequence> + Sync>(
     q: &Tensor,
     heads: Heads,

@@ -150,8 +150,8 @@ impl Huginn {
             Latent::gather(thoughts.iter().map(RecurrentThought::state), &mut state)?;
             Latent::gather(thoughts.iter().map(|thought| &thought.injected), &mut injected)?;
             let draws: Vec<Draw> = thoughts.iter().map(|thought| thought.draw).collect();
-            let mut runs: Vec<Run<'_>> =
-                thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1)).collect();
+            let runs = thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1));
+            let mut runs: Vec<Run<'_>> = runs.collect::<fathom::Result<_>>()?;
             let disturbance = self.disturbance(perturbation, &runs, &draws, t);
             let policy = CachePolicy::Full;
             self.scratch.with(|scratch| {
@@ -168,8 +168,8 @@ impl Huginn {
     fn first_tokens(&self, thoughts: &mut [RecurrentThought]) -> Result<Vec<u32>> {
         let mut state = Tensor::empty(self.head().device());
         Latent::gather(thoughts.iter().map(RecurrentThought::state), &mut state)?;
-        let mut runs: Vec<Run<'_>> =
-            thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1)).collect();
+        let runs = thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1));
+        let mut runs: Vec<Run<'_>> = runs.collect::<fathom::Result<_>>()?;
         let hidden = self.scratch.with(|scratch| self.coda(&state, &mut runs, scratch))?;
         let mut tokens = Vec::new();
         arg_max(&hidden, self.head(), &mut tokens)?;

@@ -201,7 +201,8 @@ impl LatentChain {
                     Ok(states.put(at, x)?)
                 })
             };
-        let mut states = Tensor::zeros(device, first, width)?;
+        let mut states = Tensor::empty(device);
+        states.reshape(first, width)?;
         if self.side_by_side() {
             let alone = |part: (usize, &mut [&mut Sequence])| -> Result<(usize, Tensor)> {
                 let (first, count) = (part.0, part.1.len());
