@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Error, gpu, gpu::Gpu};
+use crate::{Error, gpu::Gpu};
 
 /// Where operations run. Clones are the same device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,7 +22,7 @@ impl Device {
     /// No driver, no such device, or a build without CUDA kernels.
     pub fn cuda(index: usize) -> Result<Self, Error> {
         #[cfg(feature = "cuda")]
-        return gpu::cuda::open(index);
+        return crate::gpu::cuda::open(index);
         #[cfg(not(feature = "cuda"))]
         return Err(Error::Unavailable {
             device: format!("cuda:{index}"),
@@ -43,7 +43,7 @@ impl Device {
     pub unsafe fn cuda_on(stream: *mut std::ffi::c_void) -> Result<Self, Error> {
         #[cfg(feature = "cuda")]
         // SAFETY: the caller's promise.
-        return unsafe { gpu::cuda::on(stream) };
+        return unsafe { crate::gpu::cuda::on(stream) };
         #[cfg(not(feature = "cuda"))]
         return Err(Error::Unavailable {
             device: format!("cuda stream {stream:p}"),
@@ -57,7 +57,7 @@ impl Device {
     /// A build without the emulator.
     pub fn emulated() -> Result<Self, Error> {
         #[cfg(feature = "emulator")]
-        return Ok(gpu::Emulated::sm_90a(Default::default()).device());
+        return Ok(crate::gpu::Emulated::sm_90a(Default::default()).device());
         #[cfg(not(feature = "emulator"))]
         return Err(Error::Unavailable {
             device: "emulated".into(),

@@ -167,33 +167,37 @@ struct Plan {
     members: Vec<AttentionMember>,
 }
 
+/// A single row, and where what it reads stands in a list: shared spans from `first` on, its own from `own` to `end`.
+struct Single {
+    row: usize,
+    first: usize,
+    own: usize,
+    end: usize,
+}
+
 impl Plan {
     fn new<S: AsRef<Sequence>>(reads: &Reads<'_, S>, rows: &[Query]) -> Self {
         let mut plan = Plan::default();
-        // Single rows by the bytes of the spans they share.
-        let mut shares: Vec<(Vec<KvSpan>, Vec<usize>)> = Vec::new();
-        let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut first = 0;
-        while first < rows.len() {
-            let count = neighbours(&rows[first..]);
+        let (mut read, mut singles) = (Vec::new(), Vec::new());
+        let mut row = 0;
+        while row < rows.len() {
+            let count = neighbours(&rows[row..]);
             if count > 1 {
-                plan.run(reads, rows, first, count);
+                plan.run(reads, rows, row, count);
             } else {
-                let of_row = reads.spans(rows[first].sequence, rows[first].visible);
-                let shared: Vec<KvSpan> =
-                    of_row.filter(|(_, shared)| *shared).map(|(span, _)| span).collect();
-                let key = cast_slice::<KvSpan, u8>(&shared).to_vec();
-                let place = *known.entry(key).or_insert(shares.len());
-                if place == shares.len() {
-                    shares.push((shared, Vec::new()));
+                let first = read.len();
+                let mut own = first;
+                for (span, shared) in reads.spans(rows[row].sequence, rows[row].visible) {
+                    read.push(span);
+                    if shared {
+                        own = read.len();
+                    }
                 }
-                shares[place].1.push(first);
+                singles.push(Single { row, first, own, end: read.len() });
             }
-            first += count;
+            row += count;
         }
-        for (shared, alike) in shares {
-            plan.group(reads, rows, &shared, &alike);
-        }
+        plan.group(&read, &singles);
         plan
     }
 
@@ -214,28 +218,33 @@ impl Plan {
         self.tiles.extend(tiles.map(|first| AttentionTile { run, first: first as u32 }));
     }
 
-    /// Single rows that share `shared`, behind which each has spans of its own.
-    fn group<S: AsRef<Sequence>>(
-        &mut self,
-        reads: &Reads<'_, S>,
-        rows: &[Query],
-        shared: &[KvSpan],
-        alike: &[usize],
-    ) {
-        let first_span = self.spans.len() as u32;
-        self.spans.extend_from_slice(shared);
-        for alike in alike.chunks(GROUP_MEMBERS) {
-            self.groups.push(AttentionGroup {
-                first_member: self.members.len() as u32,
-                members: alike.len() as u32,
-                first_span,
-                spans: shared.len() as u32,
-            });
-            for &row in alike {
-                let first = self.spans.len();
-                let of_row = reads.spans(rows[row].sequence, rows[row].visible);
-                self.spans.extend(of_row.filter(|(_, shared)| !shared).map(|(span, _)| span));
-                self.members.push(member(row, first, self.spans.len()));
+    /// Single rows with those that share the same spans, behind which each has spans of its own.
+    fn group(&mut self, read: &[KvSpan], singles: &[Single]) {
+        let shared = |single: &Single| &read[single.first..single.own];
+        // By bytes, in the order in which they first come.
+        let mut known: HashMap<&[u8], usize> = HashMap::new();
+        let mut ranked: Vec<(usize, &Single)> = Vec::with_capacity(singles.len());
+        for single in singles {
+            let next = known.len();
+            ranked.push((*known.entry(cast_slice(shared(single))).or_insert(next), single));
+        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        for alike in ranked.chunk_by(|(one, _), (other, _)| one == other) {
+            let shared = shared(alike[0].1);
+            let first_span = self.spans.len() as u32;
+            self.spans.extend_from_slice(shared);
+            for together in alike.chunks(GROUP_MEMBERS) {
+                self.groups.push(AttentionGroup {
+                    first_member: self.members.len() as u32,
+                    members: together.len() as u32,
+                    first_span,
+                    spans: shared.len() as u32,
+                });
+                for (_, single) in together {
+                    let first = self.spans.len();
+                    self.spans.extend_from_slice(&read[single.own..single.end]);
+                    self.members.push(member(single.row, first, self.spans.len()));
+                }
             }
         }
     }

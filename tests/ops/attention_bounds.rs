@@ -27,22 +27,22 @@ fn queries(lengths: &[usize]) -> Vec<Query> {
 
 /// Rows over forks of a prompt of `context` positions at most are near float64 and have the same bits in tiles of any
 /// height, beside any other rows and on any pool.
-fn check(inputs: &mut Inputs, heads: Heads, dtype: DType, context: usize) {
+fn check(device: &Device, inputs: &mut Inputs, heads: Heads, dtype: DType, context: usize) {
     let own = context.min(4) - 1;
     let suffixes = [own, own, own / 2, own, 0];
-    let forks = forks(inputs, dtype, heads.kv * heads.dim, context - own, &suffixes);
+    let forks = forks(device, inputs, dtype, heads.kv * heads.dim, context - own, &suffixes);
     let lengths: Vec<usize> = forks.iter().map(|fork| fork.sequence.len()).collect();
     assert_eq!(lengths[0], context);
     let queries = queries(&lengths);
     let data = fused(inputs, queries.len(), heads);
-    let qkv = tensor(&Device::Cpu, queries.len(), heads.fused_width(), &data);
+    let qkv = tensor(device, queries.len(), heads.fused_width(), &data);
     let run = |rows: &[usize]| {
         let queries: Vec<Query> = rows.iter().map(|&row| queries[row]).collect();
-        written(&Device::Cpu, |out| attention(&chosen(&qkv, rows), heads, &forks, &[0], &queries, out))
+        written(device, |out| attention(&chosen(&qkv, rows), heads, &forks, &[0], &queries, out))
             .into_data()
             .unwrap()
     };
-    let name = format!("{dtype} {heads:?}, {context} positions");
+    let name = format!("{device} {dtype} {heads:?}, {context} positions");
     let order: Vec<usize> = (0..queries.len()).collect();
     let together = on_any_pool(&name, || run(&order));
     assert_near_plain(&name, &together, &data, heads, &forks, &queries);
@@ -67,7 +67,7 @@ fn contexts_beyond_the_stack() {
     for context in [1023, 1024, 1025, 2100] {
         for of in [(5, 1, 16), (6, 2, 32), (3, 3, 33)] {
             for dtype in DTYPES {
-                check(&mut inputs, heads(of), dtype, context);
+                check(&Device::Cpu, &mut inputs, heads(of), dtype, context);
             }
         }
     }
@@ -80,7 +80,7 @@ fn the_widest_heads() {
     for context in [1, 15, 16, 17, 33, 70] {
         for of in [(1, 1, MAX_DIM), (2, 1, MAX_DIM), (2, 2, MAX_DIM)] {
             for dtype in DTYPES {
-                check(&mut inputs, heads(of), dtype, context);
+                check(&Device::Cpu, &mut inputs, heads(of), dtype, context);
             }
         }
     }
@@ -98,7 +98,7 @@ fn thousands_of_rows_on_small_stacks() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).stack_size(STACK).build();
     let pool = pool.expect("a pool of a few threads");
     for dtype in DTYPES {
-        let forks = forks(&mut inputs, dtype, heads.kv * heads.dim, 1021, &[9, 0, 40]);
+        let forks = forks(&Device::Cpu, &mut inputs, dtype, heads.kv * heads.dim, 1021, &[9, 0, 40]);
         let queries: Vec<Query> = (0..ROWS)
             .map(|row| {
                 let sequence = row * forks.len() / ROWS;

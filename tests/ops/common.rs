@@ -78,10 +78,11 @@ pub(crate) fn added(
     on_host(&out)
 }
 
-/// Rows of a tensor in the order given.
+/// Rows of a tensor in the order given, on its device.
 #[track_caller]
 pub(crate) fn chosen(x: &Tensor, rows: &[usize]) -> Tensor {
-    written(x.device(), |out| x.select(rows, out))
+    let on_host = written(x.device(), |out| x.select(rows, out));
+    tensor(x.device(), rows.len(), x.width(), on_host.data())
 }
 
 /// A trajectory, position and iteration for each row.

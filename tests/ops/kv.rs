@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use fathom::{
     DType, Device,
     kv::{Layout, Sequence, Span},
+    ops::attention::{Heads, Query, attention},
 };
 use fathom_testkit::{inputs::Inputs, poison::poisoned, reference::rounded_to_bf16};
 use proptest::prelude::*;
 
-use crate::common::{DTYPES, append};
+use crate::common::{DTYPES, append, devices, everywhere, tensor, written};
 
-const WIDTH: usize = 3;
+const WIDTH: usize = 8;
 
 type Rows = (Vec<f32>, Vec<f32>);
 
@@ -64,6 +65,35 @@ fn read(sequence: &Sequence, slots: &[usize]) -> Vec<(usize, Vec<Rows>)> {
     sequence.spans(slots).iter().map(|span| (span.start(), rows(span))).collect()
 }
 
+/// ±`size` by the bits of a position below 256: its key.
+fn code(position: usize, size: f32) -> Vec<f32> {
+    (0..WIDTH).map(|bit| if position >> bit & 1 == 1 { size } else { -size }).collect()
+}
+
+/// A GPU's values are read by attention: a query of ±512 leaves those of one position alone, for all other weights underflow.
+fn assert_reads(sequence: &Sequence, model: &Model, slots: &[usize]) {
+    let expected = model.spans(slots);
+    let device = sequence.device();
+    if *device == Device::Cpu {
+        return assert_eq!(read(sequence, slots), expected, "slots {slots:?} of {model:?}");
+    }
+    let spans = sequence.spans(slots);
+    let got: Vec<_> = spans.iter().map(|span| (span.start(), span.count())).collect();
+    let counts: Vec<_> = expected.iter().map(|(start, rows)| (*start, rows.len())).collect();
+    assert_eq!(got, counts, "{device}, slots {slots:?} of {model:?}");
+    let rows: Vec<(usize, &Rows)> = expected.iter().flat_map(|(start, rows)| (*start..).zip(rows)).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let q = rows.iter().flat_map(|(position, _)| code(*position, 512.0)).collect::<Vec<_>>();
+    let q = tensor(device, rows.len(), WIDTH, &q);
+    let heads = Heads { query: 1, kv: 1, dim: WIDTH };
+    let queries = vec![Query { sequence: 0, visible: model.len }; rows.len()];
+    let got = written(device, |out| attention(&q, heads, &[sequence], slots, &queries, out));
+    let values: Vec<f32> = rows.iter().flat_map(|(_, (_, values))| values).copied().collect();
+    assert_eq!(got.data(), values, "{device}, slots {slots:?} of {model:?}");
+}
+
 /// Indices are taken modulo what exists.
 #[derive(Debug, Clone)]
 enum Step {
@@ -102,10 +132,9 @@ fn write(sequence: &mut Sequence, model: &mut Model, dtype: DType, slot: usize, 
     }
 }
 
-fn replay(steps: &[Step], slot_lists: &[Vec<usize>], dtype: DType) {
+fn replay(device: &Device, steps: &[Step], slot_lists: &[Vec<usize>], dtype: DType) {
     let mut inputs = Inputs::new(steps.len() as u64);
-    let mut all =
-        vec![(Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 }), Model::default())];
+    let mut all = vec![(Sequence::new(device, Layout { width: WIDTH, dtype, slots: 1 }), Model::default())];
     for step in steps {
         match *step {
             Step::Admit { sequence, count } => {
@@ -117,7 +146,8 @@ fn replay(steps: &[Step], slot_lists: &[Vec<usize>], dtype: DType) {
             Step::Write { sequence, slot, first, count } => {
                 let at = sequence % all.len();
                 let (sequence, model) = &mut all[at];
-                let rows: Vec<Rows> = (0..count).map(|_| (inputs.bell(WIDTH), inputs.bell(WIDTH))).collect();
+                let rows = (first..first + count).map(|position| (code(position, 1.0), inputs.bell(WIDTH)));
+                let rows: Vec<Rows> = rows.collect();
                 write(sequence, model, dtype, slot, first, &rows);
             }
             Step::Fork { sequence, count } => {
@@ -138,7 +168,7 @@ fn replay(steps: &[Step], slot_lists: &[Vec<usize>], dtype: DType) {
     for (sequence, model) in &all {
         assert_eq!((sequence.len(), sequence.is_empty()), (model.len, model.len == 0));
         for slots in slot_lists {
-            assert_eq!(read(sequence, slots), model.spans(slots), "slots {slots:?} of {model:?}");
+            assert_reads(sequence, model, slots);
         }
     }
 }
@@ -152,15 +182,30 @@ proptest! {
         slot_lists in prop::collection::vec(prop::collection::vec(0usize..5, 0..4), 1..4),
         bf16 in any::<bool>(),
     ) {
-        replay(&steps, &slot_lists, if bf16 { DType::Bf16 } else { DType::F32 });
+        replay(&Device::Cpu, &steps, &slot_lists, if bf16 { DType::Bf16 } else { DType::F32 });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+
+    #[test]
+    fn agrees_with_a_plain_map_on_gpus(
+        steps in prop::collection::vec(step(), 0..60),
+        slot_lists in prop::collection::vec(prop::collection::vec(0usize..5, 0..4), 1..4),
+        bf16 in any::<bool>(),
+    ) {
+        for device in devices().into_iter().filter(|device| *device != Device::Cpu) {
+            replay(&device, &steps, &slot_lists, if bf16 { DType::Bf16 } else { DType::F32 });
+        }
     }
 }
 
 /// N forks cost the prompt once: what each owns is its suffix alone, and reading through a fork reaches all of it.
 #[test]
 fn forks_share_the_prompt() {
-    for dtype in DTYPES {
-        let mut root = Sequence::new(&Device::Cpu, Layout { width: WIDTH, dtype, slots: 1 });
+    for (device, dtype) in everywhere() {
+        let mut root = Sequence::new(&device, Layout { width: WIDTH, dtype, slots: 1 });
         append(&mut root, 0, WIDTH, &[1.0; 40 * WIDTH], &[2.0; 40 * WIDTH]);
         let prompt = root.bytes();
         assert!(prompt >= 2 * 40 * WIDTH * dtype.bytes(), "{prompt} bytes cannot hold the prompt");

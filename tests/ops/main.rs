@@ -1,10 +1,13 @@
 //! Every operation against plain versions of itself: exact on integers, near float64 elsewhere, the same bits in any
 //! batch and on any number of threads, and an error for every shape that does not fit.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod adapter;
 mod arg_max;
 mod attention;
 mod attention_bounds;
+mod attention_groups;
 mod common;
 mod cosine;
 mod distance;

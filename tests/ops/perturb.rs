@@ -223,7 +223,7 @@ fn draws_follow_coordinates_alone() {
     for form in forms {
         let run = |device: &Device, order: &[usize]| {
             let at: Vec<Coordinates> = order.iter().map(|&row| coordinates[row]).collect();
-            let x = chosen(&tensor(device, rows, width, &data), order);
+            let x = chosen(&tensor(&Device::Cpu, rows, width, &data), order);
             perturbed(device, order.len(), width, x.data(), form(&at))
         };
         let all = on_any_pool("perturb", || run(&Device::Cpu, &identity).into_data().unwrap());

@@ -36,8 +36,8 @@ pub fn attention<R: Real>(q: &[f32], keys: &[&[f32]], values: &[&[f32]], shape: 
     q.chunks(shape.dim).enumerate().flat_map(head).collect()
 }
 
-/// As [`attention`], with queries, keys, values, weights and results held in bf16 and sums in f32: what a plain
-/// bf16 implementation does.
+/// As [`attention`], with queries, keys, values and weights held in bf16 and sums in f32, which a plain bf16
+/// implementation rounds at the end.
 pub fn attention_bf16(q: &[f32], keys: &[&[f32]], values: &[&[f32]], shape: Shape) -> Vec<f32> {
     let round = |x: f32| bf16::from_f32(x).to_f32();
     let all = |rows: &[&[f32]]| rows.iter().map(|row| super::rounded_to_bf16(row)).collect::<Vec<_>>();
@@ -45,7 +45,7 @@ pub fn attention_bf16(q: &[f32], keys: &[&[f32]], values: &[&[f32]], shape: Shap
     let keys: Vec<&[f32]> = keys.iter().map(Vec::as_slice).collect();
     let head = |(head, q): (usize, &[f32])| {
         let weights: Vec<f32> = weights::<f32>(q, &keys, head, shape).into_iter().map(round).collect();
-        let column = |channel: usize| round(sum(weights.iter().zip(&values).map(|(&w, v)| w * v[channel])));
+        let column = |channel: usize| sum(weights.iter().zip(&values).map(|(&w, v)| w * v[channel]));
         shape.channels(head).map(column).collect::<Vec<_>>()
     };
     q.chunks(shape.dim).enumerate().flat_map(head).collect()
