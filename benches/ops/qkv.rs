@@ -53,8 +53,10 @@ fn cases(place: &Place, group: &mut Group<'_>, network: &Network) {
             sequences.iter_mut().for_each(|sequence| _ = sequence.admit(1));
             let mut out = place.empty_operand();
             move || {
-                let mut runs: Vec<Run<'_>> =
-                    sequences.iter_mut().map(|sequence| Run::revisit(sequence, 1)).collect();
+                let mut runs: Vec<Run<'_>> = sequences
+                    .iter_mut()
+                    .map(|sequence| Run::revisit(sequence, 1).expect("a position"))
+                    .collect();
                 let input = match form {
                     Form::Llama => Input::RmsNorm { x: &normed, weight: &norm, eps: 1e-5, aside: &mut aside },
                     _ => Input::Plain(black_box(&plain)),

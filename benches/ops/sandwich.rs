@@ -43,8 +43,10 @@ pub(crate) fn bench(suite: &mut Suite) {
                     let mut x = place.tensor(rows, width);
                     let mut scratch = Scratch::new(&place.device, dtype);
                     move || {
-                        let mut runs: Vec<Run<'_>> =
-                            sequences.iter_mut().map(|sequence| Run::revisit(sequence, 1)).collect();
+                        let mut runs: Vec<Run<'_>> = sequences
+                            .iter_mut()
+                            .map(|sequence| Run::revisit(sequence, 1).expect("a position"))
+                            .collect();
                         let stack = Stack { blocks, heads, eps: 1e-6 };
                         let rotation = Rotation { angles: &turns, layout: Layout::Interleaved };
                         let x = black_box(&mut x);

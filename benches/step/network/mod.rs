@@ -103,8 +103,11 @@ impl Step {
         let Weights { network, layers, norm, head } = &*self.weights;
         let latents = black_box(&self.latents);
         let rotation = network.form.rotation().map(|layout| Rotation { angles: turns, layout });
-        let mut runs: Vec<Run<'_>> =
-            self.sequences.iter_mut().map(|sequence| Run::revisit(sequence, 1)).collect();
+        let mut runs: Vec<Run<'_>> = self
+            .sequences
+            .iter_mut()
+            .map(|sequence| Run::revisit(sequence, 1).expect("a position"))
+            .collect();
         match layers {
             Layers::Core { adapter: weight, blocks } => {
                 let Scratch { x, .. } = scratch;
