@@ -1,11 +1,16 @@
 //! Rows of the embedding table, stored as the head `[h, vocabulary]`.
 
-use fathom::ops::embedding::{Input, Positions, embedding};
+use fathom::{
+    Device,
+    ops::embedding::{Input, Positions, embedding},
+};
 use fathom_testkit::{
     inputs::Inputs,
     reference::rounded_to_bf16,
     shapes::{ROWS, WEIGHTS},
 };
+
+use rayon::prelude::*;
 
 use crate::common::{DTYPES, devices, on_any_pool, tensor, weight, written};
 
@@ -95,4 +100,17 @@ fn each_step_rounds_once_on_any_pool() {
             }
         }
     }
+}
+
+/// A thread that waits for its part of an embedding may go through another one meanwhile.
+#[test]
+fn embeddings_within_each_others_waits() {
+    let (h, vocabulary) = (64, 33);
+    let table = weight(&Device::Cpu, DTYPES[0], h, vocabulary, &Inputs::new(3).bell(h * vocabulary));
+    let ids: Vec<u32> = (0..256).map(|i| i % vocabulary as u32).collect();
+    let alone = || written(&Device::Cpu, |out| embedding(&table, &tokens(&ids), 1.0, None, out));
+    let expected = alone();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    let same = pool.install(|| (0..200).into_par_iter().all(|_| alone() == expected));
+    assert!(same);
 }

@@ -14,6 +14,7 @@ mod distance;
 mod embedding;
 mod entropy;
 mod errors;
+mod foreign;
 mod gather;
 mod kv;
 mod layer_norm;
