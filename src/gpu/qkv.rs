@@ -2,17 +2,15 @@
 
 use super::{
     Gpu, Table,
-    params::{self, KvPlace, QkvParams},
+    params::{KvPlace, QkvParams},
+    rope,
     tile::{self, Kernels},
 };
 use crate::{
     DType, Result, Tensor,
     error::check,
     kv::Run,
-    ops::{
-        qkv::{Input, Projection, Rotation},
-        rope::Layout,
-    },
+    ops::qkv::{Input, Projection, Rotation},
 };
 
 pub(super) const PLAIN: Kernels = Kernels {
@@ -80,10 +78,7 @@ pub(crate) fn qkv(
     if let Some(Rotation { angles, layout }) = rotation {
         let rows = angles.rows_of("qkv", DType::F32)?;
         (params.angles, params.angles_pitch) = (rows.data, rows.pitch);
-        params.rotate = match layout {
-            Layout::Interleaved => params::ROTATE_INTERLEAVED,
-            Layout::HalfSplit => params::ROTATE_HALF_SPLIT,
-        };
+        params.rotate = rope::rotate(layout);
     }
     let form = kernels.form(weight.dtype(), places.len());
     let grid = form.tile.grid(places.len(), weight.n());

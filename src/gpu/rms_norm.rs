@@ -39,7 +39,7 @@ pub(crate) fn double_norm(
     eps: f32,
     out: &mut Tensor,
 ) -> Result<()> {
-    x.rows_of("rms_norm", DType::F32)?;
+    x.rows_of("double_norm", DType::F32)?;
     let rows = x.device_rows_mut(gpu)?;
     let params = NormParams {
         x: rows,

@@ -8,7 +8,7 @@ use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 /// # Errors
 /// Widths that do not fit; operands on different devices.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f32, out: &mut Tensor) -> Result<()> {
-    fits(x, &[weight])?;
+    fits("rms_norm", x, &[weight])?;
     together("rms_norm", x.device(), &[weight.device(), out.device()])?;
     out.reshape(x.rows(), x.width())?;
     match x.device() {
@@ -32,7 +32,7 @@ pub fn rms_norm_in_place(x: &mut Tensor, weight: &Tensor, eps: f32, aside: &mut 
             Ok(())
         }
         Device::Gpu(gpu) => {
-            fits(x, &[weight])?;
+            fits("rms_norm", x, &[weight])?;
             together("rms_norm", x.device(), &[weight.device()])?;
             gpu::rms_norm::rms_norm_in_place(&gpu, x, weight, eps)
         }
@@ -45,7 +45,7 @@ pub fn rms_norm_in_place(x: &mut Tensor, weight: &Tensor, eps: f32, aside: &mut 
 /// # Errors
 /// As [`rms_norm`].
 pub fn double_norm(x: &mut Tensor, weights: [&Tensor; 2], eps: f32, out: &mut Tensor) -> Result<()> {
-    fits(x, &weights)?;
+    fits("double_norm", x, &weights)?;
     together("double_norm", x.device(), &[weights[0].device(), weights[1].device(), out.device()])?;
     out.reshape(x.rows(), x.width())?;
     match x.device().clone() {
@@ -60,9 +60,9 @@ pub fn double_norm(x: &mut Tensor, weights: [&Tensor; 2], eps: f32, out: &mut Te
     }
 }
 
-fn fits(x: &Tensor, weights: &[&Tensor]) -> Result<()> {
+fn fits(operation: &'static str, x: &Tensor, weights: &[&Tensor]) -> Result<()> {
     let vectors = weights.iter().all(|weight| weight.rows() == 1 && weight.width() == x.width());
-    check("rms_norm", vectors && x.width() > 0, || {
+    check(operation, vectors && x.width() > 0, || {
         format!(
             "{} channels, weights of {:?}",
             x.width(),

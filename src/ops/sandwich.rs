@@ -1,5 +1,5 @@
-//! Blocks with norms before and after attention and MLP (spec huginn §1.4–1.6; arXiv 2502.05171): at most seven launches a
-//! block on a GPU.
+//! Blocks with norms before and after attention and MLP (spec huginn §1.4–1.6; arXiv 2502.05171): seven launches a
+//! block on a GPU. An eighth is attention's where, in bf16, runs of one row and longer ones go together.
 
 use super::{
     attention::{Heads, Query, attention},
