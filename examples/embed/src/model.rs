@@ -103,7 +103,10 @@ impl Model {
             adapter(&mut state, &self.adapter[0], &injected, noise, &mut x)?;
             let mut runs: Vec<Run<'_>> = match iteration {
                 0 => sequences.iter_mut().map(|sequence| Run::admit(sequence, 1)).collect(),
-                _ => sequences.iter_mut().map(|sequence| Run::revisit(sequence, 1)).collect::<fathom::Result<_>>()?,
+                _ => sequences
+                    .iter_mut()
+                    .map(|sequence| Run::revisit(sequence, 1))
+                    .collect::<fathom::Result<_>>()?,
             };
             self.core(&mut x, &mut runs, &mut scratch)?;
             state.put(0, &x)?;
