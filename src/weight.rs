@@ -1,4 +1,4 @@
-//! Weight matrices, packed once at load.
+//! Weight matrices, packed for products.
 
 use half::bf16;
 use rayon::prelude::*;
@@ -7,6 +7,8 @@ use crate::{
     DType, Device, Result,
     gpu::{self, Buffer, params},
 };
+
+mod assign;
 
 /// Columns a panel.
 pub(crate) const PANEL: usize = 32;
@@ -178,6 +180,40 @@ fn pack(steps: usize, n: usize, word: impl Fn(usize, usize) -> u32 + Sync) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Tensor;
+
+    /// A tensor as a matrix and as its transpose, in memory that held another.
+    #[test]
+    fn rows_and_columns_come_back() {
+        let mut weight = Weight::empty();
+        for (rows, width) in [(7, 70), (1, 1), (3, 0), (0, 5), (600, 33), (33, 600), (64, 32), (5, 37)] {
+            let data: Vec<f32> = (0..rows * width).map(|i| i as f32).collect();
+            let tensor = Tensor::new(&Device::Cpu, rows, width, data.clone()).unwrap();
+            let mut check = |assigned: &Weight, transposed: bool| {
+                let of = |row: usize, column: usize| assigned.get(row, column);
+                let shape = if transposed { (width, rows) } else { (rows, width) };
+                assert_eq!((assigned.k(), assigned.n(), assigned.dtype()), (shape.0, shape.1, DType::F32));
+                for (i, &x) in data.iter().enumerate() {
+                    let (row, column) = (i / width, i % width);
+                    let got = if transposed { of(column, row) } else { of(row, column) };
+                    assert_eq!(got, x, "[{rows}, {width}] at ({row}, {column}), transposed: {transposed}");
+                }
+                for panel in (0..assigned.panels()).map(|panel| assigned.panel(panel)) {
+                    assert_eq!(panel.len(), assigned.k() * PANEL);
+                }
+                let last = (assigned.n() % PANEL != 0).then(|| assigned.panel(assigned.panels() - 1));
+                for lanes in last.iter().flat_map(|panel| panel.chunks(PANEL)) {
+                    assert!(lanes[assigned.n() % PANEL..].iter().all(|&word| word == 0), "what fills up");
+                }
+            };
+            weight.assign_rows(&tensor).unwrap();
+            check(&weight, false);
+            weight.assign_columns(&tensor).unwrap();
+            check(&weight, true);
+            check(&Weight::of_rows(&tensor).unwrap(), false);
+            check(&Weight::of_columns(&tensor).unwrap(), true);
+        }
+    }
 
     #[test]
     fn elements_come_back() {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::gemm::tiles;
+use super::gemm::{Left, tiles};
 use crate::{Weight, weight::PANEL};
 
 /// Rows at a time, whose best so far stand on the stack.
@@ -12,7 +12,7 @@ const ROWS: usize = 256;
 pub(crate) fn arg_max(x: &[f32], w: &Weight, out: &mut [u32]) {
     for (x, out) in x.chunks(ROWS * w.k()).zip(out.chunks_mut(ROWS)) {
         let best = [const { AtomicU64::new(0) }; ROWS];
-        tiles(x, w, |row, column, sums| {
+        tiles(Left::Rows(x), w, |row, column, sums| {
             let columns = PANEL.min(w.n() - column);
             for (best, sums) in best[row..].iter().zip(sums) {
                 best.fetch_max(largest(column as u32, &sums[..columns]), Relaxed);

@@ -7,12 +7,16 @@
 use std::{
     cell::{Cell, RefCell},
     marker::PhantomData,
+    ops::Range,
 };
 
 use rayon::prelude::*;
 
-use super::tile::{Level, ROWS, Rows, STEPS, Sums, tile};
-use crate::{Weight, weight::PANEL};
+use super::{
+    matrix::Matrix,
+    tile::{Level, ROWS, Rows, STEPS, Sums, tile},
+};
+use crate::{DType, Weight, weight::PANEL};
 
 /// Tiles of a block of rows: the words of [`STEPS`] steps fit the second-level cache beside the panel's.
 const TILES: usize = 8;
@@ -26,6 +30,37 @@ const PARALLEL: usize = 1 << 22;
 /// Tiles over which a panel's successor is asked for: memory is slower than the first tile alone.
 const SPREAD: usize = 4;
 
+/// The rows `[m, k]` that are multiplied.
+#[derive(Clone, Copy)]
+pub(crate) enum Left<'a> {
+    /// One behind the other.
+    Rows(&'a [f32]),
+    /// The columns of a matrix `[k, m]`, for a weight of f32.
+    Columns(Matrix<'a>),
+}
+
+impl Left<'_> {
+    /// Their number.
+    fn count(self, k: usize) -> usize {
+        match self {
+            Left::Rows(x) => x.len() / k,
+            Left::Columns(x) => x.columns(),
+        }
+    }
+
+    /// Brings steps `from` to `from + STEPS` of some rows into the words of `w`.
+    fn fill(self, level: Level, w: &Weight, rows: Range<usize>, from: usize, words: &mut Rows) {
+        let k = w.k();
+        match self {
+            Left::Rows(x) => words.fill(level, w.dtype(), &x[rows.start * k..rows.end * k], k, from),
+            Left::Columns(x) => {
+                debug_assert_eq!((x.rows(), w.dtype()), (k, DType::F32));
+                words.fill_columns(x.part(from..(from + STEPS).min(k), rows));
+            }
+        }
+    }
+}
+
 /// The sums of a task's panels.
 type Bench = [[Sums; TILES]; RUN];
 
@@ -35,42 +70,44 @@ thread_local! {
     static BENCH: RefCell<Box<Bench>> = RefCell::new(Box::new([[[[0.0; PANEL]; ROWS]; TILES]; RUN]));
 }
 
-/// Calls `sink(first row, first column, rows of the tile)` for every tile of x·W, `x` being `[m, k]`. Columns beyond
-/// the last are zero.
-pub(crate) fn tiles(x: &[f32], w: &Weight, sink: impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync) {
-    let parallel = rayon::current_num_threads() > 1 && x.len() * w.n() >= PARALLEL;
+/// Calls `sink(first row, first column, rows of the tile)` for every tile of x·W. Columns beyond the last are zero.
+pub(crate) fn tiles(x: Left<'_>, w: &Weight, sink: impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync) {
+    let m = x.count(w.k());
+    let parallel = rayon::current_num_threads() > 1 && m * w.k() * w.n() >= PARALLEL;
     // Taken, not borrowed: while tasks run elsewhere this thread may begin another product.
     let mut words = WORDS.take();
-    for (index, x) in x.chunks(TILES * ROWS * w.k()).enumerate() {
-        block(x, w, parallel, &mut words, |row, column, sums| {
-            sink(index * TILES * ROWS + row, column, sums);
-        });
+    for first in (0..m).step_by(TILES * ROWS) {
+        block(x, first..(first + TILES * ROWS).min(m), w, parallel, &mut words, &sink);
     }
     WORDS.set(words);
 }
 
 /// As [`tiles`], for rows of one block.
 fn block(
-    x: &[f32],
+    x: Left<'_>,
+    rows: Range<usize>,
     w: &Weight,
     parallel: bool,
     words: &mut Vec<Rows>,
-    sink: impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync,
+    sink: &(impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync),
 ) {
     let level = Level::best();
-    let (k, steps) = (w.k(), w.steps());
+    let steps = w.steps();
     let parts = steps.div_ceil(STEPS);
     // Tiles of nearly equal height.
-    let height = (x.len() / k).div_ceil((x.len() / k).div_ceil(ROWS));
-    let tiles = x.chunks(height * k).len();
+    let height = rows.len().div_ceil(rows.len().div_ceil(ROWS));
+    let tiles = rows.len().div_ceil(height);
+    let rows_of = |tile: usize| {
+        let first = rows.start + tile * height;
+        first..(first + height).min(rows.end)
+    };
     if words.len() < parts * tiles {
         words.resize_with(parts * tiles, Rows::new);
     }
     let words = &mut words[..parts * tiles];
-    let fill = |(index, rows): (usize, &mut Rows)| {
+    let fill = |(index, words): (usize, &mut Rows)| {
         let (part, tile) = (index / tiles, index % tiles);
-        let x = &x[tile * height * k..((tile + 1) * height * k).min(x.len())];
-        rows.fill(level, w.dtype(), x, k, part * STEPS);
+        x.fill(level, w, rows_of(tile), part * STEPS, words);
     };
     if parallel {
         words.par_iter_mut().enumerate().with_min_len(tiles).for_each(fill);
@@ -100,8 +137,9 @@ fn block(
                 }
             }
             for (panel, sums) in run.clone().zip(&mut **bench) {
-                for (index, (x, sums)) in x.chunks(height * k).zip(sums).enumerate() {
-                    sink(index * height, panel * PANEL, &mut sums[..x.len() / k]);
+                for (tile, sums) in sums.iter_mut().enumerate().take(tiles) {
+                    let rows = rows_of(tile);
+                    sink(rows.start, panel * PANEL, &mut sums[..rows.len()]);
                 }
             }
         });

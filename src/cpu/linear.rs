@@ -1,8 +1,12 @@
 //! What becomes of a product's tiles while they are hot.
 
+use std::cell::Cell;
+
 use super::{
     activation::{gelu_erf, gelu_tanh, swiglu},
-    gemm::{Shared, tiles},
+    columns::add_rows,
+    gemm::{Left, Shared, tiles},
+    matrix::Matrix,
     perturb::perturb_lanes,
     simd::widest,
 };
@@ -15,7 +19,7 @@ const NO_BIAS: [f32; PANEL] = [-0.0; PANEL];
 pub(crate) fn linear(x: &[f32], w: &Weight, bias: Option<&[f32]>, epilogue: &Epilogue<'_>, out: &mut [f32]) {
     let width = if let Epilogue::SwiGlu = epilogue { w.n() / 2 } else { w.n() };
     let out = Shared::new(out, width);
-    tiles(x, w, |row, column, sums| {
+    tiles(Left::Rows(x), w, |row, column, sums| {
         let mut lanes = NO_BIAS;
         if let Some(bias) = bias {
             let bias = &bias[column..(column + PANEL).min(bias.len())];
@@ -37,6 +41,30 @@ pub(crate) fn linear(x: &[f32], w: &Weight, bias: Option<&[f32]>, epilogue: &Epi
             }
         }
     });
+}
+
+thread_local! {
+    // Memory alone, kept from one product to the next.
+    static PANELS: Cell<Option<Weight>> = const { Cell::new(None) };
+}
+
+/// dw `[n, k]` += dyᵀ·x: an element is one chain of fused multiply-adds by rising row, then added.
+pub(crate) fn linear_backward_weight(x: Matrix<'_>, dy: Matrix<'_>, dw: &mut [f32]) {
+    if x.rows() == 0 {
+        return;
+    }
+    let mut panels = PANELS.take().unwrap_or_else(Weight::empty);
+    panels.hold_rows(x);
+    let out = Shared::new(dw, x.columns());
+    tiles(Left::Columns(dy), &panels, |row, column, sums| {
+        add(sums, &NO_BIAS, Place { out: &out, row, column });
+    });
+    PANELS.set(Some(panels));
+}
+
+/// db `[n]` += the sum of dy's rows.
+pub(crate) fn linear_backward_bias(dy: &[f32], db: &mut [f32]) {
+    add_rows(dy, db);
 }
 
 /// Where a tile stands in the result.

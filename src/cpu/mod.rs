@@ -4,6 +4,7 @@
 pub(crate) mod activation;
 pub(crate) mod arg_max;
 pub(crate) mod attention;
+mod columns;
 pub(crate) mod cosine;
 pub(crate) mod distance;
 pub(crate) mod embedding;
@@ -11,6 +12,7 @@ pub(crate) mod entropy;
 pub(crate) mod fetch;
 pub(crate) mod gemm;
 pub(crate) mod linear;
+pub(crate) mod matrix;
 pub(crate) mod norm;
 pub(crate) mod perturb;
 pub(crate) mod rope;

@@ -5,6 +5,7 @@
 //! same whatever the instruction set, the number of rows or the thread, hence so are the bits; but that instruction takes
 //! values below the smallest normal number for zero.
 
+use super::matrix::Matrix;
 use crate::{DType, weight::PANEL};
 
 /// Rows a tile at most: 12 × 2 AVX-512 accumulators leave 8 registers for the panel and the broadcasts.
@@ -86,6 +87,26 @@ impl Rows {
                 (DType::Bf16, _) => pairs(x, words),
             }
         }
+    }
+
+    /// Takes the rows of `x`, at most [`ROWS`] of [`STEPS`] channels, as f32.
+    pub(crate) fn fill_rows(&mut self, x: Matrix<'_>) {
+        let words = self.takes(x.rows(), x.columns());
+        for (row, words) in words.chunks_exact_mut(STRIDE).take(x.rows()).enumerate() {
+            words[..x.columns()].copy_from_slice(x.row(row));
+        }
+    }
+
+    /// Takes the columns of `x`, at most [`ROWS`] of [`STEPS`] channels, as f32.
+    pub(crate) fn fill_columns(&mut self, x: Matrix<'_>) {
+        x.transpose(self.takes(x.columns(), x.rows()), STRIDE);
+    }
+
+    /// Its words, to be those of `rows` rows of f32.
+    fn takes(&mut self, rows: usize, steps: usize) -> &mut [f32] {
+        assert!(rows <= ROWS && steps <= STEPS);
+        (self.rows, self.steps, self.dtype) = (rows, steps, DType::F32);
+        bytemuck::cast_slice_mut(&mut self.words)
     }
 }
 

@@ -1,7 +1,7 @@
 //! y = epilogue(x·W + b).
 
-use super::{perturb, together};
-use crate::{Device, Perturb, Result, Tensor, Weight, cpu, error::check, gpu};
+use super::{missing, perturb, together};
+use crate::{Device, Perturb, Result, Tensor, Weight, cpu, cpu::matrix::Matrix, error::check, gpu};
 
 /// What becomes of the product while it is hot.
 #[derive(Debug, Clone, Copy, Default)]
@@ -65,5 +65,48 @@ pub fn linear(
             Ok(())
         }
         Device::Gpu(gpu) => gpu::linear::linear(gpu, x, w, bias, epilogue, out),
+    }
+}
+
+/// dw += dyᵀ·x for x `[rows, k]`, dy `[rows, n]` and dw `[n, k]`: the gradient of a linear's matrix, as checkpoints store it,
+/// from that of its output. The input's gradient is [`linear`] of dy with the transpose of W.
+///
+/// # Errors
+/// Numbers of rows that differ; a gradient of another shape; no channels; operands on different devices; a device other
+/// than the CPU.
+pub fn linear_backward_weight(x: &Tensor, dy: &Tensor, dw: &mut Tensor) -> Result<()> {
+    const NAME: &str = "linear_backward_weight";
+    check(NAME, x.rows() == dy.rows(), || format!("{} rows of x for {} of dy", x.rows(), dy.rows()))?;
+    check(NAME, (dw.rows(), dw.width()) == (dy.width(), x.width()), || {
+        format!("a gradient [{}, {}] for [{}, {}]", dw.rows(), dw.width(), dy.width(), x.width())
+    })?;
+    check(NAME, x.width() > 0 && dy.width() > 0, || format!("a weight [{}, {}]", x.width(), dy.width()))?;
+    together(NAME, x.device(), &[dy.device(), dw.device()])?;
+    match x.device() {
+        Device::Cpu => {
+            let of = |x| Matrix::new(Tensor::data(x), x.rows(), x.width());
+            cpu::linear::linear_backward_weight(of(x), of(dy), dw.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => missing(NAME, gpu),
+    }
+}
+
+/// db += the sum of dy's rows, for dy `[rows, n]` and db `[1, n]`: the gradient of a linear's bias.
+///
+/// # Errors
+/// A gradient of another shape; no channels; operands on different devices; a device other than the CPU.
+pub fn linear_backward_bias(dy: &Tensor, db: &mut Tensor) -> Result<()> {
+    const NAME: &str = "linear_backward_bias";
+    check(NAME, (db.rows(), db.width()) == (1, dy.width()) && dy.width() > 0, || {
+        format!("a gradient [{}, {}] for rows of {}", db.rows(), db.width(), dy.width())
+    })?;
+    together(NAME, dy.device(), &[db.device()])?;
+    match dy.device() {
+        Device::Cpu => {
+            cpu::linear::linear_backward_bias(dy.data(), db.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => missing(NAME, gpu),
     }
 }

@@ -16,7 +16,12 @@ pub mod rope;
 pub mod sandwich;
 pub mod scale;
 
-use crate::{Device, Result, error::check};
+use crate::{Device, Error, Result, error::check, gpu::Gpu};
+
+/// What runs on the CPU alone, asked of a GPU.
+pub(crate) fn missing<T>(operation: &'static str, gpu: &Gpu) -> Result<T> {
+    Err(Error::Device { device: gpu.name().into(), what: format!("no kernel of {operation}") })
+}
 
 /// Checks that all operands are where the first is.
 fn together(operation: &'static str, device: &Device, others: &[&Device]) -> Result<()> {
