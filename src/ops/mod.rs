@@ -1,12 +1,14 @@
 //! Operations, one file each: shapes are checked here, then the device's version runs.
 
 pub mod adapter;
+pub mod add;
 pub mod arg_max;
 pub mod attention;
 pub mod cosine;
 pub mod distance;
 pub mod embedding;
 pub mod entropy;
+pub mod heads;
 pub mod layer_norm;
 pub mod linear;
 pub mod perturb;

@@ -11,16 +11,22 @@ pub enum Stream {
     Beam,
     /// Rollouts after latent step t: trajectory = n · M + m.
     Rollout(u32),
+    /// First values of parameters; the ids are the letters of a tensor's name.
+    Initial,
+    /// Step t of training: dropout, initial states, the order of examples.
+    Training(u64),
 }
 
 impl Stream {
-    /// The number that enters the key: 0, 1, 2 and 16·t + 3.
+    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4 and 16·t + 5.
     pub fn index(self) -> u64 {
         match self {
             Stream::Trajectory => 0,
             Stream::State => 1,
             Stream::Beam => 2,
             Stream::Rollout(step) => 16 * u64::from(step) + 3,
+            Stream::Initial => 4,
+            Stream::Training(step) => 16 * step + 5,
         }
     }
 }

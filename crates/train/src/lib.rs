@@ -1,0 +1,16 @@
+//! Training for latent reasoners: recurrent depth (arXiv 2502.05171), latent chains of thought, and the latent reward model
+//! (LatentTTS, arXiv 2510.07745).
+//!
+//! There is no autograd: every block of a network has its backward pass beside its forward pass, and an objective calls both.
+
+pub mod error;
+pub mod initial;
+mod network;
+pub mod objective;
+pub mod optimizer;
+pub mod parameters;
+pub mod parity;
+pub mod schedule;
+pub mod segment;
+
+pub use error::{Error, Result};

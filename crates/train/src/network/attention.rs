@@ -1,0 +1,93 @@
+//! Causal self-attention over a batch, pass by pass.
+
+use fathom::{
+    Device, Tensor,
+    ops::{
+        attention::Heads,
+        heads::{join, split},
+        linear::Epilogue,
+        rope::{Layout, rope, rope_backward},
+        window_attention::{self, window_attention, window_attention_backward},
+    },
+};
+
+use super::linear::Linear;
+use crate::{error::Result, parameters::Gradients, segment::Segment};
+
+/// Keys and values of all positions of a batch in one layer, with their gradients.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    k: Tensor,
+    v: Tensor,
+    dk: Tensor,
+    dv: Tensor,
+}
+
+impl Cache {
+    /// Room for `places` positions of `width` channels, the gradients 0.
+    pub(crate) fn new(device: &Device, places: usize, width: usize) -> Result<Self> {
+        let zeros = || Tensor::zeros(device, places, width);
+        Ok(Self { k: zeros()?, v: zeros()?, dk: zeros()?, dv: zeros()? })
+    }
+}
+
+/// Queries, keys and values from one projection, and attention over what passes so far have left.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    pub(crate) heads: Heads,
+    pub(crate) projection: Linear,
+    /// How queries and keys turn.
+    pub(crate) layout: Option<Layout>,
+}
+
+/// What the backward pass needs.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    q: Tensor,
+    pub(crate) mixed: Tensor,
+}
+
+impl Attention {
+    /// Mixed values of every row of x, whose keys and values go to the cache; `angles` of the rows where they turn.
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        angles: Option<&Tensor>,
+        segment: &Segment,
+        cache: &mut Cache,
+    ) -> Result<Saved> {
+        let mut qkv = Tensor::empty(x.device());
+        self.projection.forward(x, Epilogue::None, &mut qkv)?;
+        if let (Some(layout), Some(angles)) = (self.layout, angles) {
+            rope(&mut qkv, self.heads.query + self.heads.kv, angles, layout)?;
+        }
+        let [mut q, mut mixed] = [Tensor::empty(x.device()), Tensor::empty(x.device())];
+        split(&qkv, self.heads, &segment.places, &mut q, [&mut cache.k, &mut cache.v])?;
+        window_attention(&q, &cache.k, &cache.v, self.heads, &segment.windows, &mut mixed)?;
+        Ok(Saved { q, mixed })
+    }
+
+    /// Sets dx. Passes go back in the opposite order: what later ones left for keys and values of these rows is in the cache.
+    pub(crate) fn backward(
+        &self,
+        x: &Tensor,
+        saved: &Saved,
+        dmixed: &Tensor,
+        angles: Option<&Tensor>,
+        segment: &Segment,
+        cache: &mut Cache,
+        gradients: &mut Gradients,
+        dx: &mut Tensor,
+    ) -> Result<()> {
+        let [mut dq, mut dqkv] = [Tensor::empty(x.device()), Tensor::empty(x.device())];
+        let Cache { k, v, dk, dv } = cache;
+        let into = window_attention::Gradients { dq: &mut dq, dk, dv };
+        let both = [&saved.mixed, dmixed];
+        window_attention_backward(&saved.q, k, v, both, self.heads, &segment.windows, into)?;
+        join(&dq, [&cache.dk, &cache.dv], self.heads, &segment.places, &mut dqkv)?;
+        if let (Some(layout), Some(angles)) = (self.layout, angles) {
+            rope_backward(&mut dqkv, self.heads.query + self.heads.kv, angles, layout)?;
+        }
+        self.projection.backward(x, &dqkv, gradients, dx)
+    }
+}

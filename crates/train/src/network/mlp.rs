@@ -1,0 +1,54 @@
+//! Two linear layers and what stands between them.
+
+use fathom::{
+    Tensor,
+    ops::{
+        activation::{Activation, activation, activation_backward},
+        linear::Epilogue,
+    },
+};
+
+use super::linear::Linear;
+use crate::{error::Result, parameters::Gradients};
+
+/// down(f(up(x))).
+#[derive(Debug)]
+pub(crate) struct Mlp {
+    pub(crate) up: Linear,
+    pub(crate) activation: Activation,
+    pub(crate) down: Linear,
+}
+
+/// What the backward pass needs.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    /// Before f.
+    up: Tensor,
+    /// Behind it.
+    pub(crate) hidden: Tensor,
+}
+
+impl Mlp {
+    /// Everything but the last product, which its caller adds to a residual stream.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Saved> {
+        let [mut up, mut hidden] = [Tensor::empty(x.device()), Tensor::empty(x.device())];
+        self.up.forward(x, Epilogue::None, &mut up)?;
+        activation(self.activation, &up, &mut hidden)?;
+        Ok(Saved { up, hidden })
+    }
+
+    /// Sets dx from the gradient of the last product.
+    pub(crate) fn backward(
+        &self,
+        x: &Tensor,
+        saved: &Saved,
+        dy: &Tensor,
+        gradients: &mut Gradients,
+        dx: &mut Tensor,
+    ) -> Result<()> {
+        let [mut dhidden, mut dup] = [Tensor::empty(x.device()), Tensor::empty(x.device())];
+        self.down.backward(&saved.hidden, dy, gradients, &mut dhidden)?;
+        activation_backward(self.activation, &saved.up, &dhidden, &mut dup)?;
+        self.up.backward(x, &dup, gradients, dx)
+    }
+}
