@@ -1,9 +1,12 @@
 //! Operations, one file each: shapes are checked here, then the device's version runs.
 
+pub mod activation;
+pub mod adam;
 pub mod adapter;
 pub mod arg_max;
 pub mod attention;
 pub mod cosine;
+pub mod cross_entropy;
 pub mod distance;
 pub mod embedding;
 pub mod entropy;
@@ -15,6 +18,8 @@ pub mod rms_norm;
 pub mod rope;
 pub mod sandwich;
 pub mod scale;
+pub mod square_sum;
+pub mod window_attention;
 
 use crate::{Device, Error, Result, error::check, gpu::Gpu};
 
