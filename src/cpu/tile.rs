@@ -93,10 +93,7 @@ impl Rows {
     pub(crate) fn fill_rows(&mut self, x: Matrix<'_>) {
         let words = self.takes(x.rows(), x.columns());
         for (row, words) in words.chunks_exact_mut(STRIDE).take(x.rows()).enumerate() {
-            // Short copies of a fixed length cost less than a call.
-            let ((from, rest), (to, _)) = (x.row(row).as_chunks::<8>(), words.as_chunks_mut::<8>());
-            to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-            words[8 * from.len()..x.columns()].copy_from_slice(rest);
+            words[..x.columns()].copy_from_slice(x.row(row));
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn missing<T>(operation: &'static str, gpu: &Gpu) -> Result<T> {
 }
 
 /// Checks that all operands are where the first is.
-fn together(operation: &'static str, device: &Device, others: &[&Device]) -> Result<()> {
+pub(crate) fn together(operation: &'static str, device: &Device, others: &[&Device]) -> Result<()> {
     let stray = others.iter().find(|&&other| other != device);
     check(operation, stray.is_none(), || {
         format!("operands on {device} and {}", stray.map_or_else(String::new, ToString::to_string))
