@@ -112,7 +112,7 @@ fn queries(heads: Heads, kv: usize) -> Range<usize> {
 fn tiles(rows: Range<usize>, heads: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
     let tile = move |first: usize| first..(first + ROWS).min(rows.end);
     let firsts = rows.clone().step_by(ROWS);
-    heads.flat_map(move |head| firsts.clone().map(tile.clone()).map(move |rows| (rows, head)))
+    heads.flat_map(move |head| firsts.clone().map(tile).map(move |rows| (rows, head)))
 }
 
 /// The weights exp(q·k/√d − maximum) of a tile's rows, 0 up to the end of the panel where a row sees no more, and the inverse

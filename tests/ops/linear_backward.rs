@@ -49,7 +49,10 @@ fn exact_on_integers() {
 #[test]
 fn near_float64_on_any_pool() {
     let mut inputs = Inputs::new(2);
-    for (rows, k, n) in [(1, 5, 3), (97, 33, 34), (300, 129, 161), (1030, 64, 97)] {
+    let shapes = [(1, 5, 3), (97, 33, 34), (300, 129, 161), (1030, 64, 97)];
+    let shared = |(rows, k, n): (usize, usize, usize)| rows * k * n >= SHARED;
+    assert_eq!(shapes.map(shared), [false, false, true, true]);
+    for (rows, k, n) in shapes {
         let (x, dy) = (inputs.bell(rows * k), inputs.bell(rows * n));
         let (xs, dys) = (tensor(&CPU, rows, k, &x), tensor(&CPU, rows, n, &dy));
         let context = format!("[{rows}, {k}] and [{rows}, {n}]");
@@ -59,8 +62,6 @@ fn near_float64_on_any_pool() {
         assert_near(&context, dw, &naive, &reference::linear_backward_weight(&x, &dy, k, n), 1);
         assert_near(&context, db, &reference::column_sums::<f32>(&dy, n), &reference::column_sums(&dy, n), 1);
     }
-    // Shared among threads, or not.
-    assert!(1030 * 64 * 97 >= SHARED && 97 * 33 * 34 < SHARED);
 }
 
 /// The gradient of x is dy times the transpose: both are linears of one matrix `[n, k]` as checkpoints store it.
