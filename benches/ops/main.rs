@@ -16,18 +16,22 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod adam;
 mod adapter;
 mod arg_max;
 mod attention;
+mod cross_entropy;
 mod embedding;
 mod layer_norm;
 mod linear;
+mod linear_backward;
 mod perturb;
 mod qkv;
 mod rms_norm;
 mod rope;
 mod sandwich;
 mod select;
+mod window_attention;
 
 use fathom::{DType, Device};
 use harness::{
@@ -60,5 +64,9 @@ fn main() {
         perturb::bench(suite);
         embedding::bench(suite);
         select::bench(suite);
+        linear_backward::bench(suite);
+        window_attention::bench(suite);
+        cross_entropy::bench(suite);
+        adam::bench(suite);
     });
 }

@@ -1,12 +1,100 @@
 //! Activations of the MLPs: plain operations, so that loops over them become whole vectors.
 
+use rayon::prelude::*;
+
+use super::simd::widest;
+use crate::ops::activation::Activation;
+
+/// Elements of the result that a task computes.
+const CHUNK: usize = 4096;
+
+/// out = f(x), element by element, or for SwiGLU pair by pair.
+pub(crate) fn activation(kind: Activation, x: &[f32], out: &mut [f32]) {
+    let wide = kind.inputs();
+    let chunks = out.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK * wide));
+    chunks.for_each(|(out, x)| match kind {
+        Activation::GeluTanh => each_gelu_tanh(x, out),
+        Activation::GeluErf => out.iter_mut().zip(x).for_each(|(out, &x)| *out = gelu_erf(x)),
+        Activation::SwiGlu => each_swiglu(x, out),
+    });
+}
+
+/// dx = f'(x)·dy.
+pub(crate) fn activation_backward(kind: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    let wide = kind.inputs();
+    let chunks = dx.par_chunks_mut(CHUNK * wide).zip(x.par_chunks(CHUNK * wide)).zip(dy.par_chunks(CHUNK));
+    chunks.for_each(|((dx, x), dy)| match kind {
+        Activation::GeluTanh => each_gelu_tanh_backward(x, dy, dx),
+        Activation::GeluErf => each_gelu_erf_backward(x, dy, dx),
+        Activation::SwiGlu => each_swiglu_backward(x, dy, dx),
+    });
+}
+
+widest! {
+    fn each_gelu_tanh(x: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(x).for_each(|(out, &x)| *out = gelu_tanh(x));
+    }
+}
+
+widest! {
+    fn each_swiglu(x: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(x.as_chunks().0).for_each(|(out, &pair)| *out = swiglu(pair));
+    }
+}
+
+widest! {
+    fn each_gelu_tanh_backward(x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        dx.iter_mut().zip(x).zip(dy).for_each(|((dx, &x), dy)| *dx = dy * gelu_tanh_slope(x));
+    }
+}
+
+widest! {
+    fn each_gelu_erf_backward(x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        dx.iter_mut().zip(x).zip(dy).for_each(|((dx, &x), dy)| *dx = dy * gelu_erf_slope(x));
+    }
+}
+
+widest! {
+    fn each_swiglu_backward(x: &[f32], dy: &[f32], dx: &mut [f32]) {
+        let pairs = dx.as_chunks_mut().0.iter_mut().zip(x.as_chunks().0);
+        pairs.zip(dy).for_each(|((dx, &pair), &dy)| *dx = swiglu_slopes(pair).map(|slope| dy * slope));
+    }
+}
+
+/// −2·√(2/π)
+const FACTOR: f32 = -2.0 * 0.797_884_6;
+
 /// GELU with tanh. Since ½(1 + tanh u) = 1/(1 + e^(−2u)), it takes one exponential and cancels nowhere.
 #[inline(always)]
 pub(crate) fn gelu_tanh(x: f32) -> f32 {
-    /// −2·√(2/π)
-    const FACTOR: f32 = -2.0 * 0.797_884_6;
     let u = x + 0.044_715 * (x * x * x);
     x / (1.0 + exp(FACTOR * u))
+}
+
+/// The derivative of [`gelu_tanh`]: s + x·s·(1 − s)·2u' with s = 1/(1 + e^(−2u)).
+#[inline(always)]
+fn gelu_tanh_slope(x: f32) -> f32 {
+    let u = x + 0.044_715 * (x * x * x);
+    let (s, rest) = sigmoid(exp(FACTOR * u));
+    let turn = -FACTOR * (1.0 + 3.0 * 0.044_715 * (x * x));
+    // Where s is 0 so is the slope, however fast u moves.
+    if s == 0.0 { 0.0 } else { s + x * s * rest * turn }
+}
+
+/// s = 1/(1 + e) and 1 − s = e·s, neither of which cancels; e is positive, infinite where s is 0.
+#[inline(always)]
+fn sigmoid(e: f32) -> (f32, f32) {
+    let s = 1.0 / (1.0 + e);
+    (s, if e == f32::INFINITY { 1.0 } else { e * s })
+}
+
+/// The derivative of [`gelu_erf`]: Φ(x) + x·φ(x) of the normal distribution.
+#[inline(always)]
+fn gelu_erf_slope(x: f32) -> f32 {
+    /// 1/√(2π)
+    const DENSITY: f32 = 0.398_942_3;
+    let below = 0.5 * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2));
+    below + x * (DENSITY * exp(-0.5 * (x * x)))
 }
 
 /// GELU with the error function.
@@ -18,6 +106,13 @@ pub(crate) fn gelu_erf(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn swiglu([gate, up]: [f32; 2]) -> f32 {
     gate / (1.0 + exp(-gate)) * up
+}
+
+/// The derivatives of [`swiglu`] by gate and up: up·s·(1 + gate·(1 − s)) and gate·s with s = 1/(1 + e^(−gate)).
+#[inline(always)]
+fn swiglu_slopes([gate, up]: [f32; 2]) -> [f32; 2] {
+    let (s, rest) = sigmoid(exp(-gate));
+    [up * (s * (1.0 + gate * rest)), gate * s]
 }
 
 /// eˣ within one unit in the last place: 2^n·e^r with n = round(x/ln 2), ln 2 in two parts, and Sleef's polynomial of

@@ -214,27 +214,34 @@ fn chunks<'p, 's>(pieces: &'p [Piece<'s>]) -> impl Iterator<Item = (&'p Piece<'s
 }
 
 /// Lanes of maximum and sum.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 widest! {
     /// scores ← exp(scores/√d − maximum), and the inverse of their sum: positions by rank mod 16, then halves onto halves.
-    fn soften(scores: &mut [f32], dim: usize, factor: &mut f32) {
+    pub(crate) fn soften(scores: &mut [f32], dim: usize, factor: &mut f32) {
         let scale = 1.0 / (dim as f32).sqrt();
         let mut max = [f32::NEG_INFINITY; LANES];
-        for scores in scores.chunks_mut(LANES) {
+        let mut raise = |scores: &mut [f32]| {
             for (score, max) in scores.iter_mut().zip(&mut max) {
                 *score *= scale;
                 *max = if *score > *max { *score } else { *max };
             }
-        }
+        };
+        // Whole chunks apart, so that they become whole vectors.
+        let (whole, rest) = scores.as_chunks_mut::<LANES>();
+        whole.iter_mut().for_each(|scores| raise(scores));
+        raise(rest);
         let max = max.into_iter().fold(f32::NEG_INFINITY, f32::max);
         let mut sums = [0.0; LANES];
-        for scores in scores.chunks_mut(LANES) {
+        let mut add = |scores: &mut [f32]| {
             for (score, sum) in scores.iter_mut().zip(&mut sums) {
                 *score = exp(*score - max);
                 *sum += *score;
             }
-        }
+        };
+        let (whole, rest) = scores.as_chunks_mut::<LANES>();
+        whole.iter_mut().for_each(|scores| add(scores));
+        add(rest);
         for half in [8, 4, 2, 1] {
             for lane in 0..half {
                 sums[lane] += sums[lane + half];

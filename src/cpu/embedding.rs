@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use rayon::prelude::*;
 
+use super::{gemm::Shared, simd::widest};
 use crate::{
     Weight,
     ops::embedding::{Input, Positions},
@@ -59,4 +60,26 @@ pub(crate) fn embedding(
 fn gather(table: &Weight, column: u32, out: &mut Vec<f32>) {
     out.clear();
     out.extend((0..table.k()).map(|channel| table.get(channel, column as usize)));
+}
+
+/// Ids a task at least.
+const IDS: usize = 4;
+
+/// table[ids[i]] += scale·dy[i], one fused multiply-add after the other for each id by rising i.
+pub(crate) fn embedding_backward(ids: &[u32], dy: &[f32], width: usize, scale: f32, table: &mut [f32]) {
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_by_key(|&row| ids[row]);
+    let table = Shared::new(table, width);
+    let alike: Vec<&[usize]> = order.chunk_by(|&a, &b| ids[a] == ids[b]).collect();
+    alike.par_iter().with_min_len(IDS).for_each(|rows| {
+        // SAFETY: every id is one task's alone.
+        let place = unsafe { table.piece(ids[rows[0]] as usize, 0, width) };
+        rows.iter().for_each(|&row| add_scaled(scale, &dy[row * width..(row + 1) * width], place));
+    });
+}
+
+widest! {
+    fn add_scaled(scale: f32, x: &[f32], out: &mut [f32]) {
+        out.iter_mut().zip(x).for_each(|(out, &x)| *out = scale.mul_add(x, *out));
+    }
 }

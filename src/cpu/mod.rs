@@ -2,10 +2,12 @@
 //! (`docs/numerics.md` has the one exception).
 
 pub(crate) mod activation;
+pub(crate) mod adam;
 pub(crate) mod arg_max;
 pub(crate) mod attention;
 mod columns;
 pub(crate) mod cosine;
+pub(crate) mod cross_entropy;
 pub(crate) mod distance;
 pub(crate) mod embedding;
 pub(crate) mod entropy;
@@ -17,5 +19,7 @@ pub(crate) mod norm;
 pub(crate) mod perturb;
 pub(crate) mod rope;
 mod simd;
+pub(crate) mod square_sum;
 mod tile;
 pub(crate) mod widen;
+pub(crate) mod window_attention;

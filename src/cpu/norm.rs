@@ -1,6 +1,10 @@
 //! LayerNorm and RMSNorm of rows.
 
+mod backward;
+
 use rayon::prelude::*;
+
+pub(crate) use backward::{layer_norm_backward, rms_norm_backward};
 
 use super::simd::widest;
 
@@ -122,11 +126,16 @@ fn moments(x: &[f32]) -> (f32, f32) {
 pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     let width = weight.len();
     out.par_chunks_mut(width).zip(x.par_chunks(width)).with_min_len(ROWS).for_each(|(out, x)| {
-        let scale = 1.0 / (sum(x, |x| x * x) / width as f32 + eps).sqrt();
+        let scale = root_mean_square(x, eps);
         for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
             *out = x * scale * w;
         }
     });
+}
+
+/// 1/√(mean(x²) + ε).
+fn root_mean_square(x: &[f32], eps: f32) -> f32 {
+    1.0 / (sum(x, |x| x * x) / x.len() as f32 + eps).sqrt()
 }
 
 /// Lanes of a sum: four registers of eight.

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::ops::rope::Layout;
 
-/// Rotates the first `heads` heads of each row of x by the row's (cos, sin) pairs.
+/// Rotates the first `heads` heads of each row of x by the row's (cos, sin) pairs, or back by them.
 pub(crate) fn rope(
     x: &mut [f32],
     width: usize,
@@ -12,7 +12,9 @@ pub(crate) fn rope(
     angles: &[f32],
     head_dim: usize,
     layout: Layout,
+    back: bool,
 ) {
+    let direction = if back { -1.0 } else { 1.0 };
     let half = head_dim / 2;
     x.par_chunks_mut(width).zip(angles.par_chunks(head_dim)).with_min_len(8).for_each(|(row, angles)| {
         let (cos, sin) = angles.split_at(half);
@@ -23,8 +25,9 @@ pub(crate) fn rope(
                     Layout::HalfSplit => (pair, pair + half),
                 };
                 let (a, b) = (head[i], head[j]);
-                head[i] = a * cos[pair] - b * sin[pair];
-                head[j] = b * cos[pair] + a * sin[pair];
+                let (cos, sin) = (cos[pair], direction * sin[pair]);
+                head[i] = a * cos - b * sin;
+                head[j] = b * cos + a * sin;
             }
         }
     });

@@ -102,6 +102,11 @@ impl Rows {
         x.transpose(self.takes(x.columns(), x.rows()), STRIDE);
     }
 
+    /// Words a row.
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
+    }
+
     /// Its words, to be those of `rows` rows of f32.
     fn takes(&mut self, rows: usize, steps: usize) -> &mut [f32] {
         assert!(rows <= ROWS && steps <= STEPS);

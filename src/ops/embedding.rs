@@ -1,6 +1,6 @@
 //! What enters the network: rows of the embedding table, and thoughts in their places.
 
-use super::together;
+use super::{missing, together};
 use crate::{Device, Result, Tensor, Weight, cpu, error::check, gpu};
 
 /// One row's input.
@@ -70,5 +70,31 @@ pub fn embedding(
             Ok(())
         }
         Device::Gpu(gpu) => gpu::embedding::embedding(gpu, table, inputs, scale, positions, out),
+    }
+}
+
+/// `dtable[ids[i]]` += `scale · dy[i]` for dy `[rows, h]` and dtable `[vocabulary, h]`: the gradient of a table of tokens or of
+/// positions, as checkpoints store it. Rows of one id are added in rising order.
+///
+/// # Errors
+/// An id outside the table; another number of rows, or another width; no channels; operands on different devices; a
+/// device other than the CPU.
+pub fn embedding_backward(ids: &[u32], dy: &Tensor, scale: f32, dtable: &mut Tensor) -> Result<()> {
+    const NAME: &str = "embedding_backward";
+    let fits = (ids.len(), dy.width()) == (dy.rows(), dtable.width()) && dy.width() > 0;
+    check(NAME, fits, || {
+        let of = [dy.rows(), dy.width(), dtable.width()];
+        format!("{} ids for [{}, {}] and rows of {}", ids.len(), of[0], of[1], of[2])
+    })?;
+    for &id in ids {
+        check(NAME, (id as usize) < dtable.rows(), || format!("row {id} of a table of {}", dtable.rows()))?;
+    }
+    together(NAME, dy.device(), &[dtable.device()])?;
+    match dy.device() {
+        Device::Cpu => {
+            cpu::embedding::embedding_backward(ids, dy.data(), dy.width(), scale, dtable.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => missing(NAME, gpu),
     }
 }

@@ -1,10 +1,13 @@
 //! Operations, one file each: shapes are checked here, then the device's version runs.
 
+pub mod activation;
+pub mod adam;
 pub mod adapter;
 pub mod add;
 pub mod arg_max;
 pub mod attention;
 pub mod cosine;
+pub mod cross_entropy;
 pub mod distance;
 pub mod embedding;
 pub mod entropy;
@@ -17,6 +20,8 @@ pub mod rms_norm;
 pub mod rope;
 pub mod sandwich;
 pub mod scale;
+pub mod square_sum;
+pub mod window_attention;
 
 use crate::{Device, Error, Result, error::check, gpu::Gpu};
 
@@ -26,7 +31,7 @@ pub(crate) fn missing<T>(operation: &'static str, gpu: &Gpu) -> Result<T> {
 }
 
 /// Checks that all operands are where the first is.
-fn together(operation: &'static str, device: &Device, others: &[&Device]) -> Result<()> {
+pub(crate) fn together(operation: &'static str, device: &Device, others: &[&Device]) -> Result<()> {
     let stray = others.iter().find(|&&other| other != device);
     check(operation, stray.is_none(), || {
         format!("operands on {device} and {}", stray.map_or_else(String::new, ToString::to_string))

@@ -1,6 +1,6 @@
 //! RMSNorm.
 
-use super::together;
+use super::{missing, together};
 use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
 /// out = x/√(mean(x²) + ε)·w over the channels of each row; the weight is `[1, width]`.
@@ -57,6 +57,36 @@ pub fn double_norm(x: &mut Tensor, weights: [&Tensor; 2], eps: f32, out: &mut Te
             Ok(())
         }
         Device::Gpu(gpu) => gpu::rms_norm::double_norm(&gpu, x, weights, eps, out),
+    }
+}
+
+/// The gradients of [`rms_norm`] from that of its output: sets dx `[rows, width]`, adds to that of the weight, `[1, width]`.
+/// The rows' statistics are computed again from x.
+///
+/// # Errors
+/// Shapes that do not fit; operands on different devices; a device other than the CPU.
+pub fn rms_norm_backward(
+    x: &Tensor,
+    weight: &Tensor,
+    eps: f32,
+    dy: &Tensor,
+    dx: &mut Tensor,
+    dweight: &mut Tensor,
+) -> Result<()> {
+    const NAME: &str = "rms_norm_backward";
+    fits(NAME, x, &[weight, dweight])?;
+    check(NAME, (dy.rows(), dy.width()) == (x.rows(), x.width()), || {
+        format!("a gradient [{}, {}] for [{}, {}]", dy.rows(), dy.width(), x.rows(), x.width())
+    })?;
+    together(NAME, x.device(), &[weight.device(), dy.device(), dx.device(), dweight.device()])?;
+    match x.device() {
+        Device::Cpu => {
+            dx.reshape(x.rows(), x.width())?;
+            let (dx, dweight) = (dx.data_mut(), dweight.data_mut());
+            cpu::norm::rms_norm_backward(x.data(), weight.data(), eps, dy.data(), dx, dweight);
+            Ok(())
+        }
+        Device::Gpu(gpu) => missing(NAME, gpu),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rotary position embedding.
 
-use super::together;
+use super::{missing, together};
 use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
 /// Which two channels of a head make pair i of d/2.
@@ -55,20 +55,40 @@ fn turn(positions: &[usize], frequencies: &[f32], out: &mut [f32]) {
 /// # Errors
 /// Widths that do not fit; operands on different devices.
 pub fn rope(x: &mut Tensor, heads: usize, angles: &Tensor, layout: Layout) -> Result<()> {
+    fits("rope", x, heads, angles)?;
+    match x.device().clone() {
+        Device::Cpu => {
+            let (width, head_dim) = (x.width(), angles.width());
+            cpu::rope::rope(x.data_mut(), width, heads, angles.data(), head_dim, layout, false);
+            Ok(())
+        }
+        Device::Gpu(gpu) => gpu::rope::rope(&gpu, x, heads, angles, layout),
+    }
+}
+
+/// The gradient of [`rope`] from that of its output, in place: a rotation by the negative angles.
+///
+/// # Errors
+/// As [`rope`]; a device other than the CPU.
+pub fn rope_backward(dx: &mut Tensor, heads: usize, angles: &Tensor, layout: Layout) -> Result<()> {
+    fits("rope_backward", dx, heads, angles)?;
+    match dx.device().clone() {
+        Device::Cpu => {
+            let (width, head_dim) = (dx.width(), angles.width());
+            cpu::rope::rope(dx.data_mut(), width, heads, angles.data(), head_dim, layout, true);
+            Ok(())
+        }
+        Device::Gpu(gpu) => missing("rope_backward", &gpu),
+    }
+}
+
+fn fits(operation: &'static str, x: &Tensor, heads: usize, angles: &Tensor) -> Result<()> {
     let head_dim = angles.width();
     let fits = angles.rows() == x.rows()
         && head_dim.is_multiple_of(2)
         && head_dim > 0
         && heads <= x.width() / head_dim;
     let fits = fits && x.width() > 0;
-    check("rope", fits, || format!("{heads} heads of {head_dim} in rows of {}", x.width()))?;
-    together("rope", x.device(), &[angles.device()])?;
-    match x.device().clone() {
-        Device::Cpu => {
-            let width = x.width();
-            cpu::rope::rope(x.data_mut(), width, heads, angles.data(), head_dim, layout);
-            Ok(())
-        }
-        Device::Gpu(gpu) => gpu::rope::rope(&gpu, x, heads, angles, layout),
-    }
+    check(operation, fits, || format!("{heads} heads of {head_dim} in rows of {}", x.width()))?;
+    together(operation, x.device(), &[angles.device()])
 }

@@ -1,7 +1,11 @@
 //! Weights that are rows of tensors: they change at every step of an optimizer.
 
 use super::{Memory, PANEL, Weight};
-use crate::{DType, Device, Result, Tensor, cpu::matrix::Matrix, ops::missing};
+use crate::{
+    DType, Device, Result, Tensor,
+    cpu::matrix::Matrix,
+    ops::{missing, together},
+};
 
 impl Weight {
     /// The matrix `[rows, width]` that the tensor is, in f32: k of its rows, n of its width.
@@ -10,7 +14,7 @@ impl Weight {
     /// A device other than the CPU.
     pub fn of_rows(rows: &Tensor) -> Result<Self> {
         let mut weight = Self::empty();
-        weight.assign_rows(rows)?;
+        weight.hold_rows(elements(rows)?);
         Ok(weight)
     }
 
@@ -21,34 +25,27 @@ impl Weight {
     /// A device other than the CPU.
     pub fn of_columns(rows: &Tensor) -> Result<Self> {
         let mut weight = Self::empty();
-        weight.assign_columns(rows)?;
+        weight.hold_columns(elements(rows)?);
         Ok(weight)
     }
 
     /// Becomes what [`Weight::of_rows`] makes, in the memory that it has where that is enough.
     ///
     /// # Errors
-    /// A device other than the CPU.
+    /// Operands on different devices; a device other than the CPU.
     pub fn assign_rows(&mut self, rows: &Tensor) -> Result<()> {
-        match rows.device() {
-            Device::Cpu => self.hold_rows(Matrix::new(rows.data(), rows.rows(), rows.width())),
-            Device::Gpu(gpu) => return missing("weight of rows", gpu),
-        }
+        together("weight", &self.device, &[rows.device()])?;
+        self.hold_rows(elements(rows)?);
         Ok(())
     }
 
     /// Becomes what [`Weight::of_columns`] makes, in the memory that it has where that is enough.
     ///
     /// # Errors
-    /// A device other than the CPU.
+    /// Operands on different devices; a device other than the CPU.
     pub fn assign_columns(&mut self, rows: &Tensor) -> Result<()> {
-        match rows.device() {
-            Device::Cpu => {
-                let rows = Matrix::new(rows.data(), rows.rows(), rows.width());
-                rows.pack_all_columns(self.panels_for(rows.columns(), rows.rows()));
-            }
-            Device::Gpu(gpu) => return missing("weight of columns", gpu),
-        }
+        together("weight", &self.device, &[rows.device()])?;
+        self.hold_columns(elements(rows)?);
         Ok(())
     }
 
@@ -63,11 +60,12 @@ impl Weight {
         rows.pack_all_rows(self.panels_for(rows.rows(), rows.columns()));
     }
 
-    /// Becomes `[k, n]` in f32 on the CPU; its panels, whose elements are yet to be written.
+    fn hold_columns(&mut self, rows: Matrix<'_>) {
+        rows.pack_all_columns(self.panels_for(rows.columns(), rows.rows()));
+    }
+
+    /// Becomes `[k, n]` in f32; its panels, whose elements are yet to be written.
     fn panels_for(&mut self, k: usize, n: usize) -> &mut [f32] {
-        if let Memory::Columns(_) = self.memory {
-            *self = Self::empty();
-        }
         (self.dtype, self.k, self.n) = (DType::F32, k, n);
         let words = self.panels() * k * PANEL;
         match &mut self.memory {
@@ -77,7 +75,14 @@ impl Weight {
                 }
                 bytemuck::cast_slice_mut(&mut panels[..words])
             }
-            Memory::Columns(_) => &mut [],
+            Memory::Columns(_) => panic!("a weight on {}, written as the host's", self.device),
         }
+    }
+}
+
+fn elements(rows: &Tensor) -> Result<Matrix<'_>> {
+    match rows.device() {
+        Device::Cpu => Ok(Matrix::new(rows.data(), rows.rows(), rows.width())),
+        Device::Gpu(gpu) => missing("weight of rows", gpu),
     }
 }

@@ -44,7 +44,7 @@ fn on_host(x: &Tensor) -> Tensor {
 }
 
 /// A tensor of another shape than `[rows, width]`, of more elements, all of them poison.
-fn poisoned_tensor(device: &Device, rows: usize, width: usize) -> Tensor {
+pub(crate) fn poisoned_tensor(device: &Device, rows: usize, width: usize) -> Tensor {
     tensor(device, width + 2, rows + 1, &poisoned((width + 2) * (rows + 1)))
 }
 

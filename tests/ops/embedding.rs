@@ -2,9 +2,10 @@
 
 use fathom::{
     Device,
-    ops::embedding::{Input, Positions, embedding},
+    ops::embedding::{Input, Positions, embedding, embedding_backward},
 };
 use fathom_testkit::{
+    compare::assert_same_bits,
     inputs::Inputs,
     reference::rounded_to_bf16,
     shapes::{ROWS, WEIGHTS},
@@ -12,7 +13,7 @@ use fathom_testkit::{
 
 use rayon::prelude::*;
 
-use crate::common::{DTYPES, devices, on_any_pool, tensor, weight, written};
+use crate::common::{DTYPES, added, devices, on_any_pool, tensor, weight, written};
 
 fn tokens(ids: &[u32]) -> Vec<Input<'_>> {
     ids.iter().map(|&id| Input::Token(id)).collect()
@@ -113,4 +114,45 @@ fn embeddings_within_each_others_waits() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
     let same = pool.install(|| (0..200).into_par_iter().all(|_| alone() == expected));
     assert!(same);
+}
+
+/// Rows of common ids add up, in any order of ids, to what is there; others are left alone.
+#[test]
+fn gradients_of_tables() {
+    let mut inputs = Inputs::new(9);
+    for (vocabulary, width) in [(1, 1), (7, 33), (50, 64), (1000, 5)] {
+        for rows in [0, 1, 2, 13, 300] {
+            let ids: Vec<u32> = (0..rows).map(|_| inputs.below(vocabulary.min(40)) as u32).collect();
+            let dy = inputs.integers(rows * width, 50);
+            let table = inputs.odd_integers(vocabulary * width, 50);
+            let mut expected = table.clone();
+            for (&id, dy) in ids.iter().zip(dy.chunks(width)) {
+                let place = &mut expected[id as usize * width..][..width];
+                place.iter_mut().zip(dy).for_each(|(place, dy)| *place += 4.0 * dy);
+            }
+            let dy = tensor(&Device::Cpu, rows, width, &dy);
+            let context = format!("{rows} ids of {vocabulary}, {width} channels");
+            let got = on_any_pool(&context, || {
+                let add = |table: &mut _| embedding_backward(&ids, &dy, 4.0, table);
+                added(&Device::Cpu, vocabulary, width, &table, add).into_data().unwrap()
+            });
+            assert_eq!(got, expected, "{context}");
+        }
+    }
+}
+
+/// The documented order: fused multiply-adds by rising row.
+#[test]
+fn gradients_of_a_table_are_chains() {
+    let mut inputs = Inputs::new(10);
+    let ids: Vec<u32> = (0..200).map(|_| inputs.below(3) as u32).collect();
+    let (dy, table) = (inputs.bell(200 * 7), inputs.bell(3 * 7));
+    let mut expected = table.clone();
+    for (&id, dy) in ids.iter().zip(dy.chunks(7)) {
+        let place = &mut expected[id as usize * 7..][..7];
+        place.iter_mut().zip(dy).for_each(|(place, dy)| *place = 0.3f32.mul_add(*dy, *place));
+    }
+    let dy = tensor(&Device::Cpu, 200, 7, &dy);
+    let got = added(&Device::Cpu, 3, 7, &table, |table| embedding_backward(&ids, &dy, 0.3, table));
+    assert_same_bits("chains", got.data(), &expected);
 }

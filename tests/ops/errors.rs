@@ -22,7 +22,7 @@ use fathom::{
 
 use crate::common::append;
 
-fn zeros(rows: usize, width: usize) -> Tensor {
+pub(crate) fn zeros(rows: usize, width: usize) -> Tensor {
     Tensor::zeros(&Device::Cpu, rows, width).unwrap()
 }
 
@@ -43,7 +43,7 @@ const AT: [Coordinates; 2] =
 
 /// Each case is refused by `operation`; what is told is more than its name.
 #[track_caller]
-fn refused<T>(operation: &str, cases: impl IntoIterator<Item = (&'static str, Result<T>)>) {
+pub(crate) fn refused<T>(operation: &str, cases: impl IntoIterator<Item = (&'static str, Result<T>)>) {
     for (case, result) in cases {
         match result {
             Err(Error::Shape { operation: named, what }) => {

@@ -261,3 +261,19 @@ fn normals_fill_the_row() {
         }
     }
 }
+
+/// Dropout's gradient is the same dropout of the gradient: y = m∘x has dx = m∘dy, drawn again from the same coordinates.
+#[test]
+fn dropouts_gradient_is_its_mask() {
+    let (rows, width) = (7, 37);
+    let coordinates: Vec<Coordinates> = (0..rows as u32).map(|i| at(9, i, 3, i % 2)).collect();
+    let form = Perturb::Dropout { keep: Keep::new(0.3), site: Site::Attention(1), rows: &coordinates };
+    let dy = Inputs::new(5).bell(rows * width);
+    for device in &devices() {
+        let mask = perturbed(device, rows, width, &vec![1.0; rows * width], form);
+        let expected: Vec<f32> = mask.data().iter().zip(&dy).map(|(m, dy)| m * dy).collect();
+        let dropped = mask.data().iter().filter(|&&m| m == 0.0).count();
+        assert!((40..130).contains(&dropped), "{dropped} of {}", rows * width);
+        assert_eq!(perturbed(device, rows, width, &dy, form).data(), expected, "{device}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use fathom::{
     Device, Tensor,
-    ops::rope::{self, Layout, rope},
+    ops::rope::{self, Layout, rope, rope_backward},
 };
 use fathom_testkit::{
     compare::{assert_near, assert_same_bits},
@@ -153,6 +153,34 @@ fn rows_are_independent() {
                 row(index),
             );
             assert_same_bits(&format!("{context}, row {index} alone"), rotate(&[index]).data(), row(index));
+        }
+    }
+}
+
+/// The gradient is the rotation by the negative angles, bit for bit, and of the heads alone.
+#[test]
+fn gradients_turn_back() {
+    let (heads, rest) = (3, 5);
+    let mut inputs = Inputs::new(5);
+    for layout in LAYOUTS {
+        for dim in [2, 6, 64] {
+            for rows in [0, 1, 13] {
+                let width = heads * dim + rest;
+                let positions: Vec<usize> = (0..rows).map(|_| inputs.below(2000)).collect();
+                let angles = angles(&positions, &frequencies(dim));
+                let negative = angles.data().chunks(dim).flat_map(|row| {
+                    let (cos, sin) = row.split_at(dim / 2);
+                    cos.iter().copied().chain(sin.iter().map(|x| -x)).collect::<Vec<_>>()
+                });
+                let negative = tensor(&Device::Cpu, rows, dim, &negative.collect::<Vec<_>>());
+                let data = inputs.bell(rows * width);
+                let back = |angles, turn: fn(&mut Tensor, usize, &Tensor, Layout) -> fathom::Result<()>| {
+                    let run = || added(&Device::Cpu, rows, width, &data, |x| turn(x, heads, angles, layout));
+                    on_any_pool("rope_backward", || run().into_data().unwrap())
+                };
+                let context = format!("{layout:?}, {rows} rows of {dim}");
+                assert_same_bits(&context, &back(&angles, rope_backward), &back(&negative, rope));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! in the reference that it is compared with.
 
 pub mod compare;
+pub mod differences;
 pub mod inputs;
 pub mod poison;
 pub mod reference;

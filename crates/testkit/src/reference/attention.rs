@@ -17,7 +17,7 @@ pub struct Shape {
 
 impl Shape {
     /// The channels of a position's keys or values that query head `head` reads.
-    fn channels(self, head: usize) -> std::ops::Range<usize> {
+    pub(super) fn channels(self, head: usize) -> std::ops::Range<usize> {
         let first = head / (self.query / self.kv) * self.dim;
         first..first + self.dim
     }
@@ -51,7 +51,7 @@ pub fn attention_bf16(q: &[f32], keys: &[&[f32]], values: &[&[f32]], shape: Shap
     q.chunks(shape.dim).enumerate().flat_map(head).collect()
 }
 
-fn weights<R: Real>(q: &[f32], keys: &[&[f32]], head: usize, shape: Shape) -> Vec<R> {
+pub(super) fn weights<R: Real>(q: &[f32], keys: &[&[f32]], head: usize, shape: Shape) -> Vec<R> {
     let root = R::of(shape.dim as f64).sqrt();
     let scores: Vec<R> = keys.iter().map(|key| dot::<R>(q, &key[shape.channels(head)]) / root).collect();
     let largest = scores.iter().copied().fold(scores[0], |a, b| if b > a { b } else { a });

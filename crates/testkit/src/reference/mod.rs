@@ -2,18 +2,25 @@
 //! whose error sets the tolerance. Sums run from left to right, a multiplication and an addition a term.
 
 mod attention;
+mod cross_entropy;
 mod distance;
 mod entropy;
 mod linear;
 mod norm;
 mod rope;
+mod window_attention;
 
 pub use attention::{Shape, attention, attention_bf16};
+pub use cross_entropy::cross_entropy;
 pub use distance::{cosine, distance};
 pub use entropy::entropy;
-pub use linear::{gelu_erf, gelu_tanh, linear, swiglu};
-pub use norm::{layer_norm, rms_norm};
+pub use linear::{
+    column_sums, gelu_erf, gelu_erf_slope, gelu_tanh, gelu_tanh_slope, linear, linear_backward_weight,
+    swiglu, swiglu_slopes,
+};
+pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use rope::{angles, rope};
+pub use window_attention::{window_attention, window_attention_backward};
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

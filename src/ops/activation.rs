@@ -1,0 +1,67 @@
+//! Activations of the MLPs by themselves: what a product's epilogue does not keep, its gradient needs.
+
+use super::{missing, together};
+use crate::{Device, Result, Tensor, cpu, error::check};
+
+/// What becomes of an MLP's inner channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
+    GeluTanh,
+    /// ½x(1 + erf(x/√2)).
+    GeluErf,
+    /// silu(even channel)·odd channel: gate and up are interleaved, and the width is halved.
+    SwiGlu,
+}
+
+impl Activation {
+    /// Channels in for each channel out.
+    pub fn inputs(self) -> usize {
+        match self {
+            Activation::GeluTanh | Activation::GeluErf => 1,
+            Activation::SwiGlu => 2,
+        }
+    }
+}
+
+/// Sets out = f(x) for x `[rows, width]`: `[rows, width]`, or `[rows, width/2]` for SwiGLU. The same bits as in the
+/// epilogues of [`super::linear`].
+///
+/// # Errors
+/// An odd width for SwiGLU; no channels; operands on different devices; a device other than the CPU.
+pub fn activation(kind: Activation, x: &Tensor, out: &mut Tensor) -> Result<()> {
+    let width = x.width() / kind.inputs();
+    check("activation", width > 0 && x.width().is_multiple_of(kind.inputs()), || {
+        format!("{kind:?} of {} channels", x.width())
+    })?;
+    together("activation", x.device(), &[out.device()])?;
+    match x.device() {
+        Device::Cpu => {
+            out.reshape(x.rows(), width)?;
+            cpu::activation::activation(kind, x.data(), out.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => missing("activation", gpu),
+    }
+}
+
+/// Sets dx = f'(x)·dy, of x's shape, for x as in [`activation`] and dy of its result's shape.
+///
+/// # Errors
+/// As [`activation`]; a gradient of another shape.
+pub fn activation_backward(kind: Activation, x: &Tensor, dy: &Tensor, dx: &mut Tensor) -> Result<()> {
+    const NAME: &str = "activation_backward";
+    let fits = x.width() > 0 && (x.rows(), x.width()) == (dy.rows(), dy.width() * kind.inputs());
+    check(NAME, fits, || {
+        format!("{kind:?} of [{}, {}], a gradient [{}, {}]", x.rows(), x.width(), dy.rows(), dy.width())
+    })?;
+    together(NAME, x.device(), &[dy.device(), dx.device()])?;
+    match x.device() {
+        Device::Cpu => {
+            dx.reshape(x.rows(), x.width())?;
+            cpu::activation::activation_backward(kind, x.data(), dy.data(), dx.data_mut());
+            Ok(())
+        }
+        Device::Gpu(gpu) => missing(NAME, gpu),
+    }
+}

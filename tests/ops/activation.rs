@@ -1,0 +1,94 @@
+//! Activations by themselves, and their slopes.
+
+use fathom::{
+    DType, Device,
+    ops::{
+        activation::{Activation, activation, activation_backward},
+        linear::{Epilogue, linear},
+    },
+};
+use fathom_testkit::{
+    compare::{assert_near, assert_same_bits},
+    inputs::Inputs,
+    reference::{self, Real},
+};
+
+use crate::common::{on_any_pool, tensor, weight, written};
+
+const KINDS: [Activation; 3] = [Activation::GeluTanh, Activation::GeluErf, Activation::SwiGlu];
+
+/// Rows and results a row; the last are more than a task takes.
+const SHAPES: [(usize, usize); 7] = [(0, 3), (1, 1), (1, 33), (3, 31), (13, 64), (97, 5), (71, 300)];
+
+/// From far below to far above the bend.
+fn inputs(seed: u64, count: usize) -> Vec<f32> {
+    Inputs::new(seed).bell(count).iter().map(|x| 2.5 * x).collect()
+}
+
+/// What an epilogue makes of a product is what the operation makes of the product, bit for bit.
+#[test]
+fn epilogues_do_the_same() {
+    let (rows, k, n) = (13, 17, 66);
+    let x = tensor(&Device::Cpu, rows, k, &inputs(1, rows * k));
+    let w = weight(&Device::Cpu, DType::F32, k, n, &inputs(2, k * n));
+    let product = written(&Device::Cpu, |out| linear(&x, &w, None, Epilogue::None, out));
+    for (kind, epilogue) in KINDS.into_iter().zip([Epilogue::GeluTanh, Epilogue::GeluErf, Epilogue::SwiGlu]) {
+        let fused = written(&Device::Cpu, |out| linear(&x, &w, None, epilogue, out));
+        let apart = written(&Device::Cpu, |out| activation(kind, &product, out));
+        assert_same_bits(&format!("{kind:?}"), apart.data(), fused.data());
+    }
+}
+
+fn slopes<R: Real>(kind: Activation, x: &[f32], dy: &[f32]) -> Vec<R> {
+    let wide = |x: f32| R::of(f64::from(x));
+    match kind {
+        Activation::SwiGlu => {
+            let pairs = x.chunks(2).zip(dy);
+            let slopes = |(pair, &dy): (&[f32], &f32)| {
+                reference::swiglu_slopes(wide(pair[0]), wide(pair[1])).map(|slope| wide(dy) * slope)
+            };
+            pairs.flat_map(slopes).collect()
+        }
+        _ => {
+            let slope = |x| match kind {
+                Activation::GeluTanh => reference::gelu_tanh_slope(x),
+                _ => reference::gelu_erf_slope(x),
+            };
+            x.iter().zip(dy).map(|(&x, &dy)| wide(dy) * slope(wide(x))).collect()
+        }
+    }
+}
+
+/// A slope takes at most ten steps, functions within 2 ulp counted twice.
+#[test]
+fn gradients_near_float64() {
+    for (index, kind) in KINDS.into_iter().enumerate() {
+        for (rows, width) in SHAPES {
+            let (x, dy) = (inputs(3, rows * width * kind.inputs()), Inputs::new(4).bell(rows * width));
+            let (xs, dys) = (
+                tensor(&Device::Cpu, rows, width * kind.inputs(), &x),
+                tensor(&Device::Cpu, rows, width, &dy),
+            );
+            let context = format!("{kind:?} [{rows}, {width}], {index}");
+            let got = on_any_pool(&context, || {
+                written(&Device::Cpu, |dx| activation_backward(kind, &xs, &dys, dx)).into_data().unwrap()
+            });
+            assert_near(&context, &got, &slopes::<f32>(kind, &x, &dy), &slopes::<f64>(kind, &x, &dy), 10);
+        }
+    }
+}
+
+/// Far from zero the slopes are 0 and 1, or gate and up themselves, without overflow on the way.
+#[test]
+fn slopes_saturate() {
+    let x = [-1e4, -200.0, 200.0, 1e4];
+    let ones = tensor(&Device::Cpu, 1, 4, &[1.0; 4]);
+    for kind in [Activation::GeluTanh, Activation::GeluErf] {
+        let x = tensor(&Device::Cpu, 1, 4, &x);
+        let got = written(&Device::Cpu, |dx| activation_backward(kind, &x, &ones, dx));
+        assert_eq!(got.data(), [0.0, 0.0, 1.0, 1.0], "{kind:?}");
+    }
+    let pairs = tensor(&Device::Cpu, 1, 8, &x.map(|x| [x, 3.0]).concat());
+    let got = written(&Device::Cpu, |dx| activation_backward(Activation::SwiGlu, &pairs, &ones, dx));
+    assert_eq!(got.data(), [0.0, 0.0, 0.0, 0.0, 3.0, 200.0, 3.0, 1e4]);
+}
