@@ -157,6 +157,20 @@ impl Tensor {
         Ok(())
     }
 
+    /// All elements become 0.
+    ///
+    /// # Errors
+    /// A device that does not work.
+    pub fn clear(&mut self) -> Result<()> {
+        match &mut self.memory {
+            Memory::Host(data) => {
+                data.fill(0.0);
+                Ok(())
+            }
+            Memory::Device { .. } => self.set(self.rows, self.width, &vec![0.0; self.rows * self.width]),
+        }
+    }
+
     /// The device that holds it.
     pub fn device(&self) -> &Device {
         &self.device

@@ -3,6 +3,7 @@
 //!
 //! There is no autograd: every block of a network has its backward pass beside its forward pass, and an objective calls both.
 
+pub mod checkpoint;
 pub mod error;
 pub mod initial;
 mod network;
@@ -10,6 +11,7 @@ pub mod objective;
 pub mod optimizer;
 pub mod parameters;
 pub mod parity;
+pub mod recurrence;
 pub mod schedule;
 pub mod segment;
 

@@ -27,7 +27,7 @@ const FILE: &str = "reference.safetensors";
 pub fn run(folder: &Folder, device: &Device) -> Result<Vec<Line>> {
     let reference = Checkpoint::open_file(folder, FILE)?;
     let mut lines = Vec::new();
-    match Config::open(folder)? {
+    match Config::read(folder)? {
         Config::Huginn(config) => {
             let names: Vec<&str> = reference.names().filter(|name| name.starts_with("loss_")).collect();
             if !names.is_empty() {
@@ -83,7 +83,7 @@ fn reward(
     lines: &mut Vec<Line>,
 ) -> Result<()> {
     let place = folder.subfolder("latent_rm").ok_or_else(|| malformed(reference, "latent_rm is missing"))?;
-    let config = Config::open(&place)?;
+    let config = Config::read(&place)?;
     let checkpoint = Checkpoint::open(&place)?;
     let model = Reward::load(&config, &checkpoint, device)?;
     let latent = match &config {

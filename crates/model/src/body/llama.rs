@@ -9,14 +9,14 @@ use fathom::{
         perturb::perturb,
         qkv::Projection,
         rms_norm::rms_norm,
-        rope::{Layout, frequency},
+        rope::Layout,
     },
     random::Site,
 };
 
 use super::{Input, copies};
 use crate::{
-    config::{Llama3Scaling, LlamaConfig},
+    config::LlamaConfig,
     error::Result,
     head::accept_duplicate,
     pass::{Disturbance, Run, Stream, Wanted, positions},
@@ -86,7 +86,7 @@ impl Llama {
         Ok(Self {
             heads,
             eps: config.norm_eps,
-            frequencies: frequencies(config.head_dim, config.rope_theta, config.rope_scaling),
+            frequencies: config.frequencies(),
             tokens,
             head,
             blocks: (0..config.layers).map(block).collect::<Result<_>>()?,
@@ -148,17 +148,4 @@ impl Llama {
         state.repeat(stream.copies)?;
         Ok(state)
     }
-}
-
-/// θ^(−2i/d), with Llama 3's scaling of the low ones: wavelengths beyond original/low are stretched by `factor`, those
-/// below original/high are kept, and between the two the stretch is blended linearly in original/wavelength.
-fn frequencies(head_dim: usize, theta: f32, scaling: Option<Llama3Scaling>) -> Vec<f32> {
-    let plain = (0..head_dim / 2).map(|i| frequency(theta, 2 * i, head_dim));
-    let scale = |plain: f32| {
-        let Some(s) = scaling else { return plain };
-        let turns = s.original_context * plain / std::f32::consts::TAU;
-        let blend = ((turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor)).clamp(0.0, 1.0);
-        (1.0 - blend) * plain / s.factor + blend * plain
-    };
-    plain.map(scale).collect()
 }

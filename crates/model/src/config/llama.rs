@@ -1,5 +1,7 @@
 //! Llama's `config.json`: CoLaR (spec latenttts §1.4, §1.5).
 
+use fathom::ops::rope::frequency;
+
 use super::SpecialIds;
 use super::fields::Fields;
 use crate::error::Result;
@@ -53,6 +55,21 @@ pub struct Llama3Scaling {
 }
 
 impl LlamaConfig {
+    /// Radians a position of each pair: θ^(−2i/d), with Llama 3's scaling of the low ones: wavelengths beyond original/low are
+    /// stretched by `factor`, those below original/high are kept, and between the two the stretch is blended linearly in
+    /// original/wavelength.
+    pub fn frequencies(&self) -> Vec<f32> {
+        let plain = (0..self.head_dim / 2).map(|i| frequency(self.rope_theta, 2 * i, self.head_dim));
+        let scale = |plain: f32| {
+            let Some(s) = self.rope_scaling else { return plain };
+            let turns = s.original_context * plain / std::f32::consts::TAU;
+            let blend =
+                ((turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor)).clamp(0.0, 1.0);
+            (1.0 - blend) * plain / s.factor + blend * plain
+        };
+        plain.map(scale).collect()
+    }
+
     pub(super) fn parse(fields: &Fields) -> Result<Self> {
         fields.only("hidden_act", "silu")?;
         fields.flag("attention_bias", false)?;
