@@ -189,7 +189,7 @@ mod tests {
         for (rows, width) in [(7, 70), (1, 1), (3, 0), (0, 5), (600, 33), (33, 600), (64, 32), (5, 37)] {
             let data: Vec<f32> = (0..rows * width).map(|i| i as f32).collect();
             let tensor = Tensor::new(&Device::Cpu, rows, width, data.clone()).unwrap();
-            let mut check = |assigned: &Weight, transposed: bool| {
+            let check = |assigned: &Weight, transposed: bool| {
                 let of = |row: usize, column: usize| assigned.get(row, column);
                 let shape = if transposed { (width, rows) } else { (rows, width) };
                 assert_eq!((assigned.k(), assigned.n(), assigned.dtype()), (shape.0, shape.1, DType::F32));
@@ -201,7 +201,8 @@ mod tests {
                 for panel in (0..assigned.panels()).map(|panel| assigned.panel(panel)) {
                     assert_eq!(panel.len(), assigned.k() * PANEL);
                 }
-                let last = (assigned.n() % PANEL != 0).then(|| assigned.panel(assigned.panels() - 1));
+                let last =
+                    (!assigned.n().is_multiple_of(PANEL)).then(|| assigned.panel(assigned.panels() - 1));
                 for lanes in last.iter().flat_map(|panel| panel.chunks(PANEL)) {
                     assert!(lanes[assigned.n() % PANEL..].iter().all(|&word| word == 0), "what fills up");
                 }
