@@ -89,9 +89,9 @@ impl Checkpoints {
             fs::remove_dir_all(&partial).map_err(io(&partial))?;
         }
         fs::create_dir(&partial).map_err(io(&partial))?;
-        let values = parameters.ids().map(|id| {
-            (parameters.name(id).to_owned(), parameters.shape(id).to_vec(), &parameters[id])
-        });
+        let values = parameters
+            .ids()
+            .map(|id| (parameters.name(id).to_owned(), parameters.shape(id).to_vec(), &parameters[id]));
         write(&partial.join(WEIGHTS), &tensors(values)?)?;
         let moments = parameters.ids().zip(optimizer.moments()).flat_map(|(id, moments)| {
             let (name, shape) = (parameters.name(id), parameters.shape(id));
@@ -99,10 +99,8 @@ impl Checkpoints {
                 .map(|(kind, tensor)| (format!("{kind}.{name}"), shape.to_vec(), tensor))
         });
         write(&partial.join(MOMENTS), &tensors(moments)?)?;
-        let text = serde_json::to_vec_pretty(state).map_err(|error| Error::Option {
-            option: "state",
-            what: error.to_string(),
-        })?;
+        let text = serde_json::to_vec_pretty(state)
+            .map_err(|error| Error::Option { option: "state", what: error.to_string() })?;
         write(&partial.join(STATE), &text)?;
         for (name, bytes) in beside {
             write(&partial.join(name), bytes)?;
@@ -139,8 +137,8 @@ pub fn resume(folder: &Path, parameters: &mut Parameters, optimizer: &mut Optimi
     let malformed = |path: &Path, what: String| {
         Error::Model(fathom_model::Error::Format { path: path.display().to_string(), what })
     };
-    let state: State = serde_json::from_slice(&text)
-        .map_err(|error| malformed(&folder.join(STATE), error.to_string()))?;
+    let state: State =
+        serde_json::from_slice(&text).map_err(|error| malformed(&folder.join(STATE), error.to_string()))?;
     let read = |file: &str| fs::read(folder.join(file)).map_err(io(&folder.join(file)));
     let (weights, moments) = (read(WEIGHTS)?, read(MOMENTS)?);
     let parse = |file: &str, bytes| -> Result<safetensors::SafeTensors<'_>> {
@@ -148,14 +146,15 @@ pub fn resume(folder: &Path, parameters: &mut Parameters, optimizer: &mut Optimi
             .map_err(|error| malformed(&folder.join(file), error.to_string()))
     };
     let (weights, moments) = (parse(WEIGHTS, &weights)?, parse(MOMENTS, &moments)?);
-    let find = |file: &str, from: &safetensors::SafeTensors<'_>, name: &str, shape: &[usize]| -> Result<Vec<f32>> {
-        let path = folder.join(file);
-        let tensor = from.tensor(name).map_err(|error| malformed(&path, format!("{name}: {error}")))?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-            return Err(malformed(&path, format!("{name} is {:?} {:?}", tensor.dtype(), tensor.shape())));
-        }
-        Ok(tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
-    };
+    let find =
+        |file: &str, from: &safetensors::SafeTensors<'_>, name: &str, shape: &[usize]| -> Result<Vec<f32>> {
+            let path = folder.join(file);
+            let tensor = from.tensor(name).map_err(|error| malformed(&path, format!("{name}: {error}")))?;
+            if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+                return Err(malformed(&path, format!("{name} is {:?} {:?}", tensor.dtype(), tensor.shape())));
+            }
+            Ok(tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        };
     let mut kept = Vec::new();
     for id in parameters.ids() {
         let (name, shape) = (parameters.name(id).to_owned(), parameters.shape(id).to_vec());
@@ -177,10 +176,8 @@ fn tensors<'a>(of: impl Iterator<Item = (String, Vec<usize>, &'a Tensor)>) -> Re
         let bytes: Vec<u8> = tensor.to_vec()?.iter().flat_map(|x| x.to_le_bytes()).collect();
         data.push((name, shape, bytes));
     }
-    let malformed = |error: safetensors::SafeTensorError| Error::Option {
-        option: "checkpoint",
-        what: error.to_string(),
-    };
+    let malformed =
+        |error: safetensors::SafeTensorError| Error::Option { option: "checkpoint", what: error.to_string() };
     let views = data.iter().map(|(name, shape, bytes)| {
         Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(malformed)?))
     });

@@ -76,12 +76,7 @@ fn iterations(name: &str) -> Option<Iterations> {
     Some(Iterations { without: n.parse().ok()?, with: k.parse().ok()? })
 }
 
-fn reward(
-    folder: &Folder,
-    reference: &Checkpoint,
-    device: &Device,
-    lines: &mut Vec<Line>,
-) -> Result<()> {
+fn reward(folder: &Folder, reference: &Checkpoint, device: &Device, lines: &mut Vec<Line>) -> Result<()> {
     let place = folder.subfolder("latent_rm").ok_or_else(|| malformed(reference, "latent_rm is missing"))?;
     let config = Config::read(&place)?;
     let checkpoint = Checkpoint::open(&place)?;
@@ -175,9 +170,8 @@ fn shape<const D: usize>(reference: &Checkpoint, name: &str) -> Result<[usize; D
 }
 
 fn ids(reference: &Checkpoint, name: &str) -> Result<Vec<u32>> {
-    let narrow = |id: i64| {
-        u32::try_from(id).map_err(|_| malformed(reference, &format!("tensor {name:?} holds {id}")))
-    };
+    let narrow =
+        |id: i64| u32::try_from(id).map_err(|_| malformed(reference, &format!("tensor {name:?} holds {id}")));
     reference.integers(name)?.into_iter().map(narrow).collect()
 }
 

@@ -58,11 +58,7 @@ pub(crate) struct Saved {
 }
 
 impl Body {
-    pub(crate) fn new(
-        config: &Config,
-        parameters: &mut Parameters,
-        source: &mut dyn Source,
-    ) -> Result<Self> {
+    pub(crate) fn new(config: &Config, parameters: &mut Parameters, source: &mut dyn Source) -> Result<Self> {
         match config {
             Config::Gpt2(config) => Self::gpt2(config, parameters, source),
             Config::Llama(config) => Self::llama(config, parameters, source),
@@ -104,10 +100,8 @@ impl Body {
 
         let parameters = &*parameters;
         let heads = Heads { query: config.heads, kv: config.heads, dim: h / config.heads };
-        let norm_of =
-            |[weight, bias]: [Id; 2]| Norm { weight, bias: Some(bias), eps: config.norm_eps };
-        let linear =
-            |[weight, bias]: [Id; 2]| Linear::new(parameters, Stored::Inputs, weight, Some(bias));
+        let norm_of = |[weight, bias]: [Id; 2]| Norm { weight, bias: Some(bias), eps: config.norm_eps };
+        let linear = |[weight, bias]: [Id; 2]| Linear::new(parameters, Stored::Inputs, weight, Some(bias));
         let block = |[norm_1, qkv, out, norm_2, up, down]: [[Id; 2]; 6]| -> Result<Block> {
             Ok(Block {
                 norm_1: norm_of(norm_1),
@@ -144,7 +138,8 @@ impl Body {
         let tokens = add("embed_tokens", &[vocabulary, h], STD)?;
         let mut ids = Vec::with_capacity(config.layers);
         for layer in 0..config.layers {
-            let mut of = |name: &str, shape: &[usize], init| add(&format!("layers.{layer}.{name}"), shape, init);
+            let mut of =
+                |name: &str, shape: &[usize], init| add(&format!("layers.{layer}.{name}"), shape, init);
             ids.push((
                 [of("input_layernorm", &[h], Init::Ones)?, of("post_attention_layernorm", &[h], Init::Ones)?],
                 vec![

@@ -62,9 +62,7 @@ impl Projector {
         parameters: &mut Parameters,
         source: &mut dyn Source,
     ) -> Result<Self> {
-        let name = |member: &[&'static str]| {
-            source.name(member).strip_suffix(".weight").unwrap_or_default()
-        };
+        let name = |member: &[&'static str]| source.name(member).strip_suffix(".weight").unwrap_or_default();
         let first = name(&["projector.1.weight", "prj.1.weight"]);
         let second = name(&["projector.3.weight", "prj.3.weight"]);
         let norm = name(&["projector.4.weight", "prj.4.weight", "prj.ln.weight"]);
@@ -121,9 +119,9 @@ pub(crate) enum Feedback {
     /// COCONUT: the state itself.
     Identity,
     /// CODI's projector.
-    Projector(Projector),
+    Projector(Box<Projector>),
     /// CoLaR's latent head: mean(features(h))·std.
-    LatentHead { features: Projector, mean: Linear, std: f32 },
+    LatentHead { features: Box<Projector>, mean: Box<Linear>, std: f32 },
 }
 
 /// What the backward pass needs.
@@ -139,7 +137,7 @@ impl Feedback {
         match config {
             Config::Gpt2(config) if config.projector => {
                 let inner = config.projector_width.unwrap_or(config.width);
-                Ok(Self::Projector(Projector::codi(config, inner, parameters, source)?))
+                Ok(Self::Projector(Box::new(Projector::codi(config, inner, parameters, source)?)))
             }
             Config::Llama(config) => Self::latent_head(config, parameters, source),
             Config::Gpt2(_) | Config::Huginn(_) => Ok(Self::Identity),
@@ -156,6 +154,7 @@ impl Feedback {
         let features = Projector::new(parameters, source, members, [h, inner, inner])?;
         let [weight, bias] = uniform(parameters, source, "lt_head.mean", h, inner)?;
         let mean = Linear::new(parameters, Stored::Outputs, weight, Some(bias))?;
+        let (features, mean) = (Box::new(features), Box::new(mean));
         Ok(Self::LatentHead { features, mean, std: config.latent_embedding_std })
     }
 

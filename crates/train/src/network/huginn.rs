@@ -4,7 +4,6 @@ use fathom::{
     Perturb, Tensor, Weight,
     ops::{
         activation::Activation,
-        adapter::adapter,
         add::add,
         attention::Heads,
         embedding::{Input, embedding, embedding_backward},
@@ -99,7 +98,8 @@ impl Huginn {
         let adapter = add("adapter.weight", &[h, 2 * h], init)?;
         let mut stack = |part: &str, count: usize| -> Result<Vec<Ids>> {
             let block = |i: usize| -> Result<Ids> {
-                let mut of = |name: &str, shape: &[usize], init| add(&format!("{part}.{i}.{name}"), shape, init);
+                let mut of =
+                    |name: &str, shape: &[usize], init| add(&format!("{part}.{i}.{name}"), shape, init);
                 let shape = [2, 1, heads.query, heads.dim];
                 Ok(Ids {
                     norms: [
@@ -117,8 +117,11 @@ impl Huginn {
             };
             (0..count).map(block).collect()
         };
-        let (prelude, core, coda) =
-            (stack("prelude", config.prelude)?, stack("core_block", config.core)?, stack("coda", config.coda)?);
+        let (prelude, core, coda) = (
+            stack("prelude", config.prelude)?,
+            stack("core_block", config.core)?,
+            stack("coda", config.coda)?,
+        );
         let norm = add("ln_f.weight", &[h], Init::Ones)?;
         let head = match config.tied {
             true => tokens,
@@ -249,8 +252,8 @@ impl Huginn {
         injected: &Tensor,
         pass: &Pass,
     ) -> Result<(Tensor, Saved)> {
-        let mut x = Tensor::empty(state.device());
-        adapter(state, &self.halves[0].forward, injected, Perturb::None, &mut x)?;
+        let mut x = injected.clone();
+        linear(state, &self.halves[0].forward, None, Epilogue::Residual(Perturb::None), &mut x)?;
         self.stack(&self.core, parameters, x, pass)
     }
 

@@ -44,12 +44,7 @@ struct Bias {
 
 impl Linear {
     /// One matrix, in its own order.
-    pub(crate) fn new(
-        parameters: &Parameters,
-        stored: Stored,
-        weight: Id,
-        bias: Option<Id>,
-    ) -> Result<Self> {
+    pub(crate) fn new(parameters: &Parameters, stored: Stored, weight: Id, bias: Option<Id>) -> Result<Self> {
         Self::of_parts(parameters, stored, vec![weight], None, bias)
     }
 
@@ -66,8 +61,8 @@ impl Linear {
             Stored::Inputs => (Weight::of_rows(&matrix)?, Weight::of_columns(&matrix)?),
             Stored::Outputs => (Weight::of_columns(&matrix)?, Weight::of_rows(&matrix)?),
         };
-        let whole = |id| Ok(Bias { id, whole: padded(&parameters[id], forward.n())? });
-        let bias = bias.map(whole).transpose().map_err(|error: crate::Error| error)?;
+        let whole = |id| -> Result<Bias> { Ok(Bias { id, whole: padded(&parameters[id], forward.n())? }) };
+        let bias = bias.map(whole).transpose()?;
         Ok(Self { stored, parts, order, bias, forward, backward })
     }
 
@@ -89,11 +84,6 @@ impl Linear {
     /// The packed matrix `[k, n]`.
     pub(crate) fn weight(&self) -> &Weight {
         &self.forward
-    }
-
-    /// The matrix that leads back, `[n, k]`.
-    pub(crate) fn transposed(&self) -> &Weight {
-        &self.backward
     }
 
     /// Sets out = epilogue(x·W + b).

@@ -25,10 +25,11 @@ impl Norm {
     /// Sets out.
     pub(crate) fn forward(&self, parameters: &Parameters, x: &Tensor, out: &mut Tensor) -> Result<()> {
         let weight = &parameters[self.weight];
-        Ok(match self.bias {
+        match self.bias {
             Some(bias) => layer_norm(x, weight, &parameters[bias], self.eps, out)?,
             None => rms_norm(x, weight, self.eps, out)?,
-        })
+        }
+        Ok(())
     }
 
     /// Adds to the gradients of weight and bias, and sets dx.
@@ -41,12 +42,13 @@ impl Norm {
         dx: &mut Tensor,
     ) -> Result<()> {
         let weight = &parameters[self.weight];
-        Ok(match self.bias {
+        match self.bias {
             Some(bias) => {
                 let [dweight, dbias] = gradients.pair(self.weight, bias);
                 layer_norm_backward(x, weight, self.eps, dy, dx, dweight, dbias)?;
             }
             None => rms_norm_backward(x, weight, self.eps, dy, dx, &mut gradients[self.weight])?,
-        })
+        }
+        Ok(())
     }
 }

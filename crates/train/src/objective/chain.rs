@@ -114,7 +114,8 @@ impl Chain {
         let Self { parameters, body, feedback } = self;
         let device = parameters.device();
         let targets: usize = examples.iter().map(|example| example.tail.len().saturating_sub(1)).sum();
-        if targets == 0 || examples.iter().any(|example| example.prompt.is_empty() || example.tail.is_empty()) {
+        if targets == 0 || examples.iter().any(|example| example.prompt.is_empty() || example.tail.is_empty())
+        {
             let what = format!("{} with {targets} targets, or an empty prompt", examples.len());
             return Err(Error::Option { option: "examples", what });
         }

@@ -34,14 +34,14 @@ pub fn contrastive(question: Labelled<'_>) -> (f64, Vec<Vec<f64>>) {
     let mut gradients: Vec<Vec<f64>> = scores.iter().map(|scores| vec![0.0; scores.len()]).collect();
     let mut loss = 0.0;
     for step in 0..scores.first().map_or(0, Vec::len) {
-        let at = |of: &[Vec<f32>], n: usize| f64::from(of[n][step]);
-        let largest = (0..scores.len()).map(|n| at(scores, n)).fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = (0..scores.len()).map(|n| (at(scores, n) - largest).exp()).sum();
-        let mass: f64 = (0..scores.len()).map(|n| at(labels, n)).sum();
-        for n in 0..scores.len() {
-            let log_p = at(scores, n) - largest - sum.ln();
-            loss -= at(labels, n) * log_p;
-            gradients[n][step] = mass * log_p.exp() - at(labels, n);
+        let at = |of: &[Vec<f32>]| of.iter().map(|of| f64::from(of[step])).collect::<Vec<_>>();
+        let (r, y) = (at(scores), at(labels));
+        let largest = r.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log_sum = largest + r.iter().map(|r| (r - largest).exp()).sum::<f64>().ln();
+        let mass: f64 = y.iter().sum();
+        for ((gradients, r), y) in gradients.iter_mut().zip(&r).zip(&y) {
+            loss -= y * (r - log_sum);
+            gradients[step] = mass * (r - log_sum).exp() - y;
         }
     }
     (loss, gradients)

@@ -1,0 +1,5 @@
+//! What training computes, beside the published training code and beside itself.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod parity;
