@@ -3,17 +3,18 @@
 
 use rayon::prelude::*;
 
-use super::{moments, root_mean_square};
+use super::root_mean_square;
 use crate::cpu::{
     columns::{BLOCK, add_each},
     simd::widest,
 };
 
 widest! {
-    /// Mean and 1/√(var + ε) of a row, as the norm has them.
+    /// Mean and 1/√(var + ε) of a row: the sum, then that of the squared distances.
     fn statistics(x: &[f32], eps: f32, mean: &mut f32, scale: &mut f32) {
-        let variance;
-        (*mean, variance) = moments(x);
+        let width = x.len() as f32;
+        *mean = sum(x, |x| x) / width;
+        let variance = sum(x, |x| (x - *mean) * (x - *mean)) / width;
         *scale = 1.0 / (variance + eps).sqrt();
     }
 }
@@ -150,6 +151,17 @@ widest! {
             *dx = row.scale * (-normed).mul_add(slope, g - mean);
         }
     }
+}
+
+/// Σ f(x) by lane.
+#[inline(always)]
+fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let mut add = |x: &[f32]| lanes.iter_mut().zip(x).for_each(|(lane, &x)| *lane += f(x));
+    let (whole, rest) = x.as_chunks::<LANES>();
+    whole.iter().for_each(|x| add(x));
+    add(rest);
+    fold(lanes)
 }
 
 /// The sum of lanes, halves onto halves.
