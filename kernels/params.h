@@ -190,6 +190,9 @@ typedef struct {
     uint32_t padding;
 } NormParams;
 
+// Marks an id that is the index of one in `chosen`.
+#define TOKEN_CHOSEN 0x80000000u
+
 // out[i] = scale * table[ids[i]] + position_table[positions[i]], f32; without the second where its data is 0. A latent
 // takes the first's place where its address is not 0.
 typedef struct {
@@ -197,6 +200,7 @@ typedef struct {
     Rows position_table;
     Rows out;
     uint64_t ids;        // u32 [rows]
+    uint64_t chosen;     // u32: ids that arg_max left on the device; 0: none
     uint64_t latents;    // u64 [rows]: addresses of f32 [width], or 0; 0: none
     uint64_t positions;  // u32 [rows]
     uint32_t rows;

@@ -87,6 +87,17 @@ impl Cuda {
         Ok(state)
     }
 
+    /// Copies to the device behind what was submitted.
+    ///
+    /// # Safety
+    /// As [`Executor::upload_ahead`].
+    unsafe fn send(&self, state: &mut State, to: u64, bytes: &[u8]) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { state.staging.upload(&self.context, to, bytes) }.map_err(|error| {
+            self.context.failed(&format!("a copy of {} bytes to the device", bytes.len()), error)
+        })
+    }
+
     /// Does `work` with nothing held back; the next call returns its error.
     fn parking(&self, work: impl FnOnce() -> Result<()>) {
         let mut state = self.state();
@@ -116,9 +127,21 @@ impl Executor for Cuda {
     unsafe fn upload(&self, to: u64, bytes: &[u8]) -> Result<()> {
         let mut state = self.flushed()?;
         // SAFETY: the caller's promise.
-        unsafe { state.staging.upload(&self.context, to, bytes) }.map_err(|error| {
-            self.context.failed(&format!("a copy of {} bytes to the device", bytes.len()), error)
-        })
+        unsafe { self.send(&mut state, to, bytes) }
+    }
+
+    unsafe fn upload_ahead(&self, to: u64, bytes: &[u8]) -> Result<()> {
+        let mut state = self.bound()?;
+        // SAFETY: the caller's promise.
+        unsafe { self.send(&mut state, to, bytes) }
+    }
+
+    fn flushes(&self) -> u64 {
+        self.state().queue.flushes()
+    }
+
+    fn pools(&self) -> bool {
+        true
     }
 
     unsafe fn download(&self, from: u64, bytes: &mut [u8]) -> Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! One file an operation turns checked shapes into the parameters of `kernels/params.h`; an [`Executor`] runs them.
 
+mod arena;
 mod buffer;
 mod executor;
 mod hopper;
@@ -14,7 +15,7 @@ mod tile;
 pub(crate) mod cuda;
 #[cfg(feature = "emulator")]
 mod emulated;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(any(test, feature = "cuda", feature = "emulator"))]
 mod queue;
 
 pub(crate) mod adapter;
@@ -41,6 +42,7 @@ use std::{
     },
 };
 
+use arena::Arena;
 pub(crate) use buffer::Buffer;
 #[cfg(feature = "emulator")]
 pub use emulated::Emulated;
@@ -56,14 +58,15 @@ pub struct Gpu(Arc<Shared>);
 
 struct Shared {
     name: String,
-    executor: Arc<dyn Executor>,
+    arena: Arc<Arena>,
     tables: Mutex<session::Tables>,
     launches: AtomicU64,
 }
 
 impl Gpu {
     pub(crate) fn new(name: String, executor: Arc<dyn Executor>) -> Self {
-        Self(Arc::new(Shared { name, executor, tables: Mutex::default(), launches: AtomicU64::new(0) }))
+        let arena = Arc::new(Arena::new(executor));
+        Self(Arc::new(Shared { name, arena, tables: Mutex::default(), launches: AtomicU64::new(0) }))
     }
 
     /// How messages call it: `cuda:0`, `emulated`.
@@ -100,7 +103,7 @@ impl Gpu {
     }
 
     pub(crate) fn executor(&self) -> &dyn Executor {
-        &*self.0.executor
+        self.0.arena.executor()
     }
 
     /// Opens the launch of an operation; others wait until it is dropped.

@@ -16,6 +16,7 @@ pub const EPILOGUE_ADD: u32 = 4;
 pub const ROTATE_NONE: u32 = 0;
 pub const ROTATE_INTERLEAVED: u32 = 1;
 pub const ROTATE_HALF_SPLIT: u32 = 2;
+pub const TOKEN_CHOSEN: u32 = 2147483648;
 #[doc = " Rows of elements."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
@@ -426,6 +427,8 @@ pub struct EmbeddingParams {
     pub out: Rows,
     #[doc = " u32 [rows]"]
     pub ids: u64,
+    #[doc = " u32: ids that arg_max left on the device; 0: none"]
+    pub chosen: u64,
     #[doc = " u64 [rows]: addresses of f32 [width], or 0; 0: none"]
     pub latents: u64,
     #[doc = " u32 [rows]"]
@@ -437,22 +440,23 @@ pub struct EmbeddingParams {
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of EmbeddingParams"][::core::mem::size_of::<EmbeddingParams>() - 88usize];
+    ["Size of EmbeddingParams"][::core::mem::size_of::<EmbeddingParams>() - 96usize];
     ["Alignment of EmbeddingParams"][::core::mem::align_of::<EmbeddingParams>() - 8usize];
     ["Offset of field: EmbeddingParams::table"][::core::mem::offset_of!(EmbeddingParams, table) - 0usize];
     ["Offset of field: EmbeddingParams::position_table"]
         [::core::mem::offset_of!(EmbeddingParams, position_table) - 16usize];
     ["Offset of field: EmbeddingParams::out"][::core::mem::offset_of!(EmbeddingParams, out) - 32usize];
     ["Offset of field: EmbeddingParams::ids"][::core::mem::offset_of!(EmbeddingParams, ids) - 48usize];
+    ["Offset of field: EmbeddingParams::chosen"][::core::mem::offset_of!(EmbeddingParams, chosen) - 56usize];
     ["Offset of field: EmbeddingParams::latents"]
-        [::core::mem::offset_of!(EmbeddingParams, latents) - 56usize];
+        [::core::mem::offset_of!(EmbeddingParams, latents) - 64usize];
     ["Offset of field: EmbeddingParams::positions"]
-        [::core::mem::offset_of!(EmbeddingParams, positions) - 64usize];
-    ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 72usize];
-    ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 76usize];
-    ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 80usize];
+        [::core::mem::offset_of!(EmbeddingParams, positions) - 72usize];
+    ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 80usize];
+    ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 84usize];
+    ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 88usize];
     ["Offset of field: EmbeddingParams::padding"]
-        [::core::mem::offset_of!(EmbeddingParams, padding) - 84usize];
+        [::core::mem::offset_of!(EmbeddingParams, padding) - 92usize];
 };
 #[doc = " out[i] = *from[i] for `rows` rows of f32, each at an address of its own."]
 #[repr(C)]

@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -95,6 +96,8 @@ pub(crate) struct Queue<G> {
     /// The latest used at the end.
     graphs: VecDeque<(u64, List, G)>,
     report: Graphs,
+    /// Lists that were submitted.
+    flushes: u64,
 }
 
 impl<G> Default for Queue<G> {
@@ -104,7 +107,14 @@ impl<G> Default for Queue<G> {
             seen: VecDeque::new(),
             graphs: VecDeque::new(),
             report: Graphs::default(),
+            flushes: 0,
         }
+    }
+}
+
+impl<G> fmt::Debug for Queue<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("waiting", &self.waiting).field("report", &self.report).finish_non_exhaustive()
     }
 }
 
@@ -117,9 +127,18 @@ impl<G> Queue<G> {
 
     /// Submits what waits. After an error nothing waits any longer.
     pub(crate) fn flush<S: Submit<Graph = G>>(&mut self, to: &mut S) -> Result<()> {
+        if self.waiting.launches.is_empty() {
+            return Ok(());
+        }
         let submitted = self.submit(to);
         self.waiting.clear();
+        self.flushes += 1;
         submitted
+    }
+
+    /// Lists submitted so far.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.flushes
     }
 
     /// What became of graphs so far.

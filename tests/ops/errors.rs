@@ -1,7 +1,7 @@
 //! Every shape that does not fit is an error that names the operation, and never a panic.
 
 use fathom::{
-    DType, Device, Error, Keep, Perturb, Result, Tensor, Weight,
+    DType, Device, Error, Keep, Perturb, Result, Tensor, Tokens, Weight,
     kv::{Layout, Sequence},
     ops::{
         adapter::adapter,
@@ -133,7 +133,7 @@ fn adapters() {
 
 #[test]
 fn arg_maxes() {
-    let of = |width, k, n| arg_max(&zeros(2, width), &weight(k, n), &mut Vec::new());
+    let of = |width, k, n| arg_max(&zeros(2, width), &weight(k, n), &mut Tokens::empty(&Device::Cpu));
     let cases = [
         ("a narrow row", of(3, 4, 6)),
         ("a wide row", of(5, 4, 6)),
@@ -155,6 +155,19 @@ fn embeddings() {
         ("in the padding of the last panel", of(4, 33, &[33])),
         ("of an empty vocabulary", of(4, 0, &[0])),
         ("without channels", of(0, 6, &[1])),
+    ];
+    refused("embedding", cases);
+
+    let among = |n, rows| {
+        let mut chosen = Tokens::empty(&Device::Cpu);
+        arg_max(&zeros(rows, 4), &weight(4, n), &mut chosen).map(|()| chosen).unwrap()
+    };
+    let (small, large) = (among(6, 2), among(7, 2));
+    let of = |inputs: &[Input<'_>]| embedding(&weight(4, 6), inputs, 1.0, None, &mut zeros(1, 1));
+    let cases = [
+        ("past those chosen", of(&[Input::Chosen(&small, 2)])),
+        ("chosen among more", of(&[Input::Chosen(&large, 0)])),
+        ("of two operations", of(&[Input::Chosen(&small, 0), Input::Chosen(&among(6, 1), 0)])),
     ];
     refused("embedding", cases);
 }

@@ -24,12 +24,12 @@ fn devices() -> Vec<Device> {
     [Device::emulated(), Device::cuda(0)].into_iter().flatten().collect()
 }
 
-fn load(name: &str, device: &Device, dtype: DType) -> Model {
+pub(crate) fn load(name: &str, device: &Device, dtype: DType) -> Model {
     Model::load(&fixture(name), device, dtype).unwrap()
 }
 
 /// Latents and answers of trajectories `indices`.
-fn trajectories<R: Reasoner>(
+pub(crate) fn trajectories<R: Reasoner>(
     reasoner: &R,
     perturbation: Perturbation,
     indices: &[usize],
