@@ -42,7 +42,9 @@ pub(crate) fn embedding(
         match (inputs[row], id(&inputs[row])) {
             (Input::Row(rows, at), _) => x.copy_from_slice(rows.row(at)),
             (_, id) if id == token => x.iter_mut().zip(&of_token).for_each(|(x, e)| *x = scale * e),
-            (_, Some(id)) => x.iter_mut().enumerate().for_each(|(k, x)| *x = scale * head.get(k, id as usize)),
+            (_, Some(id)) => {
+                x.iter_mut().enumerate().for_each(|(k, x)| *x = scale * head.get(k, id as usize))
+            }
             (_, None) => {}
         }
         match positions.map(|Positions { table, of_rows }| (table, of_rows[row])) {

@@ -1,7 +1,7 @@
 //! The kernels on a GPU, through the driver's interface; the driver is looked for at run time.
 //!
 //! Everything runs on one stream, so its order is the order of calls and no events are needed between them. Memory comes
-//! from the device's pool in the order of the stream too: a step of a chain that repeats waits for nothing.
+//! in the order of the stream too.
 
 mod context;
 mod modules;

@@ -1,6 +1,9 @@
 //! Launch of `kernels/embedding.cu`.
 
-use super::{Gpu, Kernel, Table, launch_rows, params::{EmbeddingParams, TOKEN_CHOSEN}};
+use super::{
+    Gpu, Kernel, Table, launch_rows,
+    params::{EmbeddingParams, TOKEN_CHOSEN},
+};
 use crate::{
     DType, Result, Tensor, Weight,
     ops::embedding::{Input, Positions},

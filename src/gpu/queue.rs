@@ -114,7 +114,10 @@ impl<G> Default for Queue<G> {
 
 impl<G> fmt::Debug for Queue<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("waiting", &self.waiting).field("report", &self.report).finish_non_exhaustive()
+        f.debug_struct("Queue")
+            .field("waiting", &self.waiting)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
     }
 }
 

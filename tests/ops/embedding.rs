@@ -117,14 +117,19 @@ fn chosen_tokens() {
     let table = Inputs::new(4).bell(h * vocabulary);
     for (device, dtype) in everywhere() {
         let ids = [39, 0, 17, 17, 5];
-        let logits: Vec<f32> =
-            ids.iter().flat_map(|&id| (0..vocabulary).map(move |column| f32::from(u8::from(column == id)))).collect();
+        let logits: Vec<f32> = ids
+            .iter()
+            .flat_map(|&id| (0..vocabulary).map(move |column| f32::from(u8::from(column == id))))
+            .collect();
         let identity = weight(&device, dtype, vocabulary, vocabulary, &diagonal(vocabulary));
         let mut chosen = Tokens::empty(&device);
         arg_max(&tensor(&device, ids.len(), vocabulary, &logits), &identity, &mut chosen).unwrap();
         let table = weight(&device, dtype, h, vocabulary, &table);
-        let fed: Vec<Input<'_>> =
-            [4, 0, 0, 2, 3, 1].map(|row| Input::Chosen(&chosen, row)).into_iter().chain(tokens(&[7])).collect();
+        let fed: Vec<Input<'_>> = [4, 0, 0, 2, 3, 1]
+            .map(|row| Input::Chosen(&chosen, row))
+            .into_iter()
+            .chain(tokens(&[7]))
+            .collect();
         let named = tokens(&[5, 39, 39, 17, 17, 0, 7]);
         let of = |fed: &[Input<'_>]| written(&device, |out| embedding(&table, fed, 2.0, None, out));
         assert_eq!(of(&fed), of(&named), "{device} {dtype}");
@@ -133,7 +138,11 @@ fn chosen_tokens() {
         for _ in 0..3 {
             history.append(&chosen).unwrap();
         }
-        assert_eq!(history.to_vec().unwrap(), ids.repeat(3).iter().map(|&id| id as u32).collect::<Vec<_>>(), "{device} {dtype}");
+        assert_eq!(
+            history.to_vec().unwrap(),
+            ids.repeat(3).iter().map(|&id| id as u32).collect::<Vec<_>>(),
+            "{device} {dtype}"
+        );
     }
 }
 

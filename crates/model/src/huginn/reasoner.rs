@@ -212,11 +212,9 @@ impl Reasoner for Huginn {
                 let mut sequences: Vec<_> = sequences.iter_mut().collect();
                 let tokens: Vec<Input<'_>> = before.iter().map(|&id| Input::Token(id)).collect();
                 let (tokens, keys) = (tokens.repeat(sequences.len()), vec![states_key; sequences.len()]);
-                self.consume(&mut sequences, &tokens, before.len(), steps, &keys, |runs, t| {
-                    match apart {
-                        true => self.disturbance(perturbation, runs, draws, t),
-                        false => Disturbance::None,
-                    }
+                self.consume(&mut sequences, &tokens, before.len(), steps, &keys, |runs, t| match apart {
+                    true => self.disturbance(perturbation, runs, draws, t),
+                    false => Disturbance::None,
                 })?;
             }
         }
