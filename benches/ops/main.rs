@@ -19,15 +19,20 @@ mod harness;
 mod adapter;
 mod arg_max;
 mod attention;
+mod cosine;
+mod distance;
 mod embedding;
+mod entropy;
+mod gather;
 mod layer_norm;
 mod linear;
 mod perturb;
 mod qkv;
 mod rms_norm;
 mod rope;
+mod round;
 mod sandwich;
-mod select;
+mod scale;
 
 use fathom::{DType, Device};
 use harness::{
@@ -58,7 +63,12 @@ fn main() {
         rms_norm::bench(suite);
         rope::bench(suite);
         perturb::bench(suite);
+        scale::bench(suite);
+        round::bench(suite);
         embedding::bench(suite);
-        select::bench(suite);
+        gather::bench(suite);
+        distance::bench(suite);
+        entropy::bench(suite);
+        cosine::bench(suite);
     });
 }

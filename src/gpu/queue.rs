@@ -29,10 +29,13 @@ pub(crate) trait Submit {
     /// A list of launches that can be submitted again at once.
     type Graph;
 
+    /// Whether graphs can be submitted at present.
+    fn takes_graphs(&self) -> bool;
+
     /// Submits one launch.
     fn submit(&mut self, launch: &Launch<'_>) -> Result<()>;
 
-    /// Makes a graph of a list, and submits nothing.
+    /// Makes a graph of a list, and submits nothing, also where there is no graph of it.
     fn capture(&mut self, list: &List) -> Result<Self::Graph>;
 
     /// Submits the launches of a graph.
@@ -87,12 +90,19 @@ impl List {
     }
 }
 
+/// A list that was submitted one by one, known by its fingerprint. Two lists of one fingerprint do no harm: the other one
+/// becomes a graph at first sight, or none.
+struct Seen {
+    fingerprint: u64,
+    /// Whether no graph could be made of it.
+    refused: bool,
+}
+
 /// Launches in the order of their coming, submitted when asked to.
 pub(crate) struct Queue<G> {
     waiting: List,
-    /// Fingerprints of lists that were submitted, the latest at the end. Two lists of one fingerprint do no harm: one of
-    /// them becomes a graph at first sight.
-    seen: VecDeque<u64>,
+    /// The latest at the end.
+    seen: VecDeque<Seen>,
     /// The latest used at the end.
     graphs: VecDeque<(u64, List, G)>,
     report: Graphs,
@@ -150,8 +160,7 @@ impl<G> Queue<G> {
     }
 
     fn submit<S: Submit<Graph = G>>(&mut self, to: &mut S) -> Result<()> {
-        // A stream that cannot be captured once is not asked again.
-        if self.waiting.launches.len() < SHORTEST || self.report.failure.is_some() {
+        if self.waiting.launches.len() < SHORTEST || !to.takes_graphs() {
             return self.one_by_one(to);
         }
         let fingerprint = self.waiting.fingerprint();
@@ -162,11 +171,14 @@ impl<G> Queue<G> {
             self.report.replayed += 1;
             return replayed;
         }
-        if !self.seen.contains(&fingerprint) {
-            self.seen.push_back(fingerprint);
-            if self.seen.len() > SEEN {
+        let Some(seen) = self.seen.iter_mut().find(|seen| seen.fingerprint == fingerprint) else {
+            if self.seen.len() == SEEN {
                 self.seen.pop_front();
             }
+            self.seen.push_back(Seen { fingerprint, refused: false });
+            return self.one_by_one(to);
+        };
+        if seen.refused {
             return self.one_by_one(to);
         }
         match to.capture(&self.waiting) {
@@ -181,6 +193,8 @@ impl<G> Queue<G> {
                 replayed
             }
             Err(failure) => {
+                // This list is not tried again while it is remembered; others are.
+                seen.refused = true;
                 self.report.failure = Some(failure);
                 self.one_by_one(to)
             }

@@ -83,6 +83,14 @@ impl Context {
         unsafe { ctx::set_current(self.context) }.map_err(|error| self.failed("binding its context", error))
     }
 
+    /// Whether graphs can be launched on the stream: not while its owner captures it, when single launches become part of the
+    /// owner's graph and those of graphs are refused.
+    pub(super) fn takes_graphs(&self) -> bool {
+        // SAFETY: the stream is alive.
+        let capture = || unsafe { stream::is_capturing(self.stream) };
+        self.own || capture() == Ok(sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE)
+    }
+
     /// An error of this device.
     pub(super) fn failed(&self, what: &str, error: DriverError) -> Error {
         Error::Device { device: self.name.clone(), what: said(what, error) }
