@@ -52,7 +52,7 @@ pub struct Graphs {
     pub captured: u64,
     /// Graphs submitted, each in place of its launches.
     pub replayed: u64,
-    /// Why launches are submitted one by one instead, where a list could not become a graph: results are the same.
+    /// Why the last list that could not become a graph is submitted launch by launch instead: results are the same.
     pub failure: Option<Error>,
 }
 
