@@ -44,21 +44,17 @@ typedef struct {
 #define EPILOGUE_GELU_TANH 1u
 #define EPILOGUE_GELU_ERF 2u
 #define EPILOGUE_RESIDUAL 3u  // out + perturb(x W + b)
-#define EPILOGUE_ADD 4u       // added + x W
 
 // out = epilogue(x W + b): x [rows][k], weight [n][k], out [rows][n], or [rows][n/2] of linear_swiglu.
 typedef struct {
     Rows x;
     Rows weight;
     Rows out;
-    uint64_t bias;   // f32 [n]
-    uint64_t added;  // f32 [rows][added_pitch]
-    uint32_t added_pitch;
+    uint64_t bias;  // f32 [n]
     uint32_t epilogue;
     uint32_t rows;
     uint32_t k;
     uint32_t n;
-    uint32_t padding;
     Perturbation perturbation;
 } LinearParams;
 
@@ -68,7 +64,7 @@ typedef struct __attribute__((aligned(64))) {
     uint64_t x_map[16];
     uint64_t weight_map[16];
     LinearParams linear;
-    uint64_t padding;
+    uint64_t padding[3];
 } LinearHopperParams;
 
 // out = W s' + injected with s' = perturb(s): state f32 [rows][k], weight [n][k], injected f32 [rows][n].

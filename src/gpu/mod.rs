@@ -34,6 +34,9 @@ pub(crate) mod rms_norm;
 pub(crate) mod rope;
 pub(crate) mod scale;
 
+#[cfg(all(test, feature = "emulator"))]
+mod naive;
+
 use std::{
     fmt,
     sync::{

@@ -12,7 +12,6 @@ pub const EPILOGUE_NONE: u32 = 0;
 pub const EPILOGUE_GELU_TANH: u32 = 1;
 pub const EPILOGUE_GELU_ERF: u32 = 2;
 pub const EPILOGUE_RESIDUAL: u32 = 3;
-pub const EPILOGUE_ADD: u32 = 4;
 pub const ROTATE_NONE: u32 = 0;
 pub const ROTATE_INTERLEAVED: u32 = 1;
 pub const ROTATE_HALF_SPLIT: u32 = 2;
@@ -90,34 +89,26 @@ pub struct LinearParams {
     pub out: Rows,
     #[doc = " f32 [n]"]
     pub bias: u64,
-    #[doc = " f32 [rows][added_pitch]"]
-    pub added: u64,
-    pub added_pitch: u32,
     pub epilogue: u32,
     pub rows: u32,
     pub k: u32,
     pub n: u32,
-    pub padding: u32,
     pub perturbation: Perturbation,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of LinearParams"][::core::mem::size_of::<LinearParams>() - 120usize];
+    ["Size of LinearParams"][::core::mem::size_of::<LinearParams>() - 104usize];
     ["Alignment of LinearParams"][::core::mem::align_of::<LinearParams>() - 8usize];
     ["Offset of field: LinearParams::x"][::core::mem::offset_of!(LinearParams, x) - 0usize];
     ["Offset of field: LinearParams::weight"][::core::mem::offset_of!(LinearParams, weight) - 16usize];
     ["Offset of field: LinearParams::out"][::core::mem::offset_of!(LinearParams, out) - 32usize];
     ["Offset of field: LinearParams::bias"][::core::mem::offset_of!(LinearParams, bias) - 48usize];
-    ["Offset of field: LinearParams::added"][::core::mem::offset_of!(LinearParams, added) - 56usize];
-    ["Offset of field: LinearParams::added_pitch"]
-        [::core::mem::offset_of!(LinearParams, added_pitch) - 64usize];
-    ["Offset of field: LinearParams::epilogue"][::core::mem::offset_of!(LinearParams, epilogue) - 68usize];
-    ["Offset of field: LinearParams::rows"][::core::mem::offset_of!(LinearParams, rows) - 72usize];
-    ["Offset of field: LinearParams::k"][::core::mem::offset_of!(LinearParams, k) - 76usize];
-    ["Offset of field: LinearParams::n"][::core::mem::offset_of!(LinearParams, n) - 80usize];
-    ["Offset of field: LinearParams::padding"][::core::mem::offset_of!(LinearParams, padding) - 84usize];
+    ["Offset of field: LinearParams::epilogue"][::core::mem::offset_of!(LinearParams, epilogue) - 56usize];
+    ["Offset of field: LinearParams::rows"][::core::mem::offset_of!(LinearParams, rows) - 60usize];
+    ["Offset of field: LinearParams::k"][::core::mem::offset_of!(LinearParams, k) - 64usize];
+    ["Offset of field: LinearParams::n"][::core::mem::offset_of!(LinearParams, n) - 68usize];
     ["Offset of field: LinearParams::perturbation"]
-        [::core::mem::offset_of!(LinearParams, perturbation) - 88usize];
+        [::core::mem::offset_of!(LinearParams, perturbation) - 72usize];
 };
 #[doc = " What linear_hopper.cu takes: `linear`, and the tensor maps of its operands in tiles of 64 channels, 64 or 128 columns of\n W and as many rows of x as the kernel's name says."]
 #[repr(C)]
@@ -127,7 +118,7 @@ pub struct LinearHopperParams {
     pub x_map: [u64; 16usize],
     pub weight_map: [u64; 16usize],
     pub linear: LinearParams,
-    pub padding: u64,
+    pub padding: [u64; 3usize],
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
@@ -140,7 +131,7 @@ const _: () = {
     ["Offset of field: LinearHopperParams::linear"]
         [::core::mem::offset_of!(LinearHopperParams, linear) - 256usize];
     ["Offset of field: LinearHopperParams::padding"]
-        [::core::mem::offset_of!(LinearHopperParams, padding) - 376usize];
+        [::core::mem::offset_of!(LinearHopperParams, padding) - 360usize];
 };
 impl Default for LinearHopperParams {
     fn default() -> Self {

@@ -14,7 +14,7 @@ use fathom::{
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         perturb::perturb,
-        rms_norm::rms_norm,
+        rms_norm::{double_norm, rms_norm},
         rope,
     },
     random::{Coordinates, Draw, Site},
@@ -189,6 +189,15 @@ fn norms() {
         "rms_norm",
         [("few weights", rms(4, 3)), ("many weights", rms(4, 5)), ("no channels", rms(0, 0))],
     );
+    let double = |width, first: usize, second: usize| {
+        double_norm(&mut zeros(2, width), [&zeros(1, first), &zeros(1, second)], 1e-5, &mut zeros(1, 1))
+    };
+    let cases = [
+        ("few weights of the first", double(4, 3, 4)),
+        ("many weights of the second", double(4, 4, 5)),
+        ("no channels", double(0, 0, 0)),
+    ];
+    refused("double_norm", cases);
 }
 
 #[test]
