@@ -4,7 +4,7 @@ use fathom_testkit::inputs::Inputs;
 
 use super::{DTYPES, Grid, Matrix, gpus, launch, sm_90a};
 use crate::{
-    Device, Tensor, Weight,
+    Device, Tensor, Tokens, Weight,
     gpu::{Buffer, Gpu, Kernel, params::ArgMaxParams},
     ops::arg_max::arg_max,
 };
@@ -22,7 +22,7 @@ fn columns_are_those_of_the_naive_kernel() {
                 let x = Tensor::new(&device, rows, k, x.clone()).unwrap();
                 let weight =
                     Weight::from_fn(&device, dtype, k, n, |row, column| w[column * k + row]).unwrap();
-                let mut got = Vec::new();
+                let mut got = Tokens::empty(&device);
                 arg_max(&x, &weight, &mut got).unwrap();
 
                 let name = ["naive_arg_max_f32", "naive_arg_max_bf16"][dtype as usize];
@@ -36,7 +36,7 @@ fn columns_are_those_of_the_naive_kernel() {
                     n: n as u32,
                     tiles: 0,
                 });
-                assert_eq!(got, naive, "{gpu:?} {dtype} [{rows}, {k}]·[{k}, {n}]");
+                assert_eq!(got.to_vec().unwrap(), naive, "{gpu:?} {dtype} [{rows}, {k}]·[{k}, {n}]");
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::{
         Buffer, Kernel,
         params::{
             EmbeddingParams, GatherParams, PerturbParams, ROTATE_HALF_SPLIT, ROTATE_INTERLEAVED, RopeParams,
-            RoundParams, Rows, ScaleParams,
+            RoundParams, Rows, ScaleParams, TOKEN_CHOSEN,
         },
     },
     random::Site,
@@ -84,7 +84,7 @@ fn gathered_rows() {
     }
 }
 
-/// Tokens and latents, with and without positions, from tables of either type.
+/// Tokens, one of them chosen on the device, and latents, with and without positions, from tables of either type.
 #[test]
 fn embeddings() {
     let mut inputs = Inputs::new(4);
@@ -93,8 +93,8 @@ fn embeddings() {
             let [tokens, places] = DTYPES.map(|_| inputs.bell(5 * width));
             let thoughts = Matrix::spoilt(&gpu, DType::F32, width, &inputs.bell(2 * width));
             let latents = [0, thoughts.address(1), 0];
-            let [ids, positions] =
-                [[4u32, 0, 2], [1, 3, 0]].map(|rows| Buffer::holding(&gpu, cast_slice(&rows)).unwrap());
+            let [ids, positions, chosen] = [[4, 0, TOKEN_CHOSEN | 1], [1, 3, 0], [9, 2, 9]]
+                .map(|rows: [u32; 3]| Buffer::holding(&gpu, cast_slice(&rows)).unwrap());
             let latents = Buffer::holding(&gpu, cast_slice(&latents)).unwrap();
             for dtype in DTYPES {
                 let table = Matrix::new(&gpu, dtype, width, &tokens);
@@ -112,6 +112,7 @@ fn embeddings() {
                                 position_table: places.as_ref().map_or(Rows::default(), Matrix::rows),
                                 out,
                                 ids: ids.address(),
+                                chosen: chosen.address(),
                                 latents,
                                 positions: positions.address(),
                                 rows: ROWS as u32,
