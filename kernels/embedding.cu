@@ -31,9 +31,10 @@ DEVICE void embed(const EmbeddingParams& p, Global<const Token> token, float sca
     });
 }
 
+// A chosen id is checked here alone: the host does not see it.
 DEVICE uint32_t token_of(const EmbeddingParams& p, uint32_t row) {
     const uint32_t id = global<const uint32_t>(p.ids)[row];
-    return id & TOKEN_CHOSEN ? global<const uint32_t>(p.chosen)[id & ~TOKEN_CHOSEN] : id;
+    return id & TOKEN_CHOSEN ? min(global<const uint32_t>(p.chosen)[id & ~TOKEN_CHOSEN], p.vocabulary - 1) : id;
 }
 
 template <class Position> DEVICE void embed_row(const EmbeddingParams& p) {

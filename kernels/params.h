@@ -202,7 +202,7 @@ typedef struct {
     uint32_t rows;
     uint32_t width;
     float scale;
-    uint32_t padding;
+    uint32_t vocabulary;
 } EmbeddingParams;
 
 // out[i] = *from[i] for `rows` rows of f32, each at an address of its own.

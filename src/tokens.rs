@@ -73,15 +73,19 @@ impl Tokens {
     /// # Errors
     /// No memory on the device.
     pub fn reserve(&mut self, count: usize) -> Result<()> {
-        if let (Memory::Device(buffer), Device::Gpu(gpu)) = (&mut self.memory, &self.device) {
-            let bytes = (self.count + count) * size_of::<u32>();
-            if buffer.as_ref().is_none_or(|kept| kept.bytes() < bytes) {
-                let mut larger = Buffer::new(gpu, bytes)?;
-                if let Some(kept) = buffer.as_ref() {
-                    larger.copy_from(kept, [0; 2], [0; 2], self.count * size_of::<u32>(), 1)?;
+        match (&mut self.memory, &self.device) {
+            (Memory::Device(buffer), Device::Gpu(gpu)) => {
+                let bytes = (self.count + count) * size_of::<u32>();
+                if buffer.as_ref().is_none_or(|kept| kept.bytes() < bytes) {
+                    let mut larger = Buffer::new(gpu, bytes)?;
+                    if let Some(kept) = buffer.as_ref() {
+                        larger.copy_from(kept, [0; 2], [0; 2], self.count * size_of::<u32>(), 1)?;
+                    }
+                    *buffer = Some(larger);
                 }
-                *buffer = Some(larger);
             }
+            (Memory::Host(tokens), _) => tokens.reserve(count),
+            (Memory::Device(_), Device::Cpu) => {}
         }
         Ok(())
     }
@@ -110,7 +114,7 @@ impl Tokens {
 
     /// Forgets all, and keeps its memory.
     pub fn clear(&mut self) {
-        self.count = 0;
+        (self.count, self.vocabulary) = (0, 0);
         if let Memory::Host(tokens) = &mut self.memory {
             tokens.clear();
         }
@@ -124,28 +128,34 @@ impl Tokens {
         }
     }
 
-    /// Becomes `count` tokens of a vocabulary on the host, to write.
-    pub(crate) fn host_mut(&mut self, count: usize, vocabulary: usize) -> &mut [u32] {
-        (self.count, self.vocabulary) = (count, vocabulary);
-        match &mut self.memory {
-            Memory::Host(tokens) => {
-                tokens.resize(count, 0);
-                tokens
-            }
-            Memory::Device(_) => &mut [],
+    /// Becomes what `choose` writes: `count` tokens of a vocabulary, on the host.
+    pub(crate) fn choose(&mut self, count: usize, vocabulary: usize, choose: impl FnOnce(&mut [u32])) {
+        if let Memory::Host(tokens) = &mut self.memory {
+            tokens.resize(count, 0);
+            choose(tokens);
+            (self.count, self.vocabulary) = (count, vocabulary);
         }
     }
 
-    /// Becomes `count` tokens of a vocabulary on `gpu`, to write: where they begin.
-    pub(crate) fn device_mut(&mut self, gpu: &Gpu, count: usize, vocabulary: usize) -> Result<u64> {
-        (self.count, self.vocabulary) = (count, vocabulary);
-        let Memory::Device(buffer) = &mut self.memory else { return Ok(0) };
-        let bytes = count * size_of::<u32>();
-        let kept = match buffer.take().filter(|kept| kept.bytes() >= bytes) {
-            Some(enough) => buffer.insert(enough),
-            None => buffer.insert(Buffer::new(gpu, bytes)?),
-        };
-        Ok(kept.address())
+    /// Becomes what `choose` writes from the address given: `count` tokens of a vocabulary, on `gpu`; none where it fails.
+    pub(crate) fn choose_on(
+        &mut self,
+        gpu: &Gpu,
+        count: usize,
+        vocabulary: usize,
+        choose: impl FnOnce(u64) -> Result<()>,
+    ) -> Result<()> {
+        self.clear();
+        if let Memory::Device(buffer) = &mut self.memory {
+            let bytes = count * size_of::<u32>();
+            let kept = match buffer.take().filter(|kept| kept.bytes() >= bytes) {
+                Some(enough) => buffer.insert(enough),
+                None => buffer.insert(Buffer::new(gpu, bytes)?),
+            };
+            choose(kept.address())?;
+            (self.count, self.vocabulary) = (count, vocabulary);
+        }
+        Ok(())
     }
 
     /// Where those on a GPU begin.

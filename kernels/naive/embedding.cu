@@ -8,9 +8,10 @@ DEVICE float element(const Rows& rows, size_t row, uint32_t channel) {
                                    : __bfloat162float(global<const __nv_bfloat16>(rows.data)[at]);
 }
 
+// A chosen id is checked here alone: the host does not see it.
 DEVICE uint32_t token_of(const EmbeddingParams& p, uint32_t row) {
     const uint32_t id = global<const uint32_t>(p.ids)[row];
-    return id & TOKEN_CHOSEN ? global<const uint32_t>(p.chosen)[id & ~TOKEN_CHOSEN] : id;
+    return id & TOKEN_CHOSEN ? min(global<const uint32_t>(p.chosen)[id & ~TOKEN_CHOSEN], p.vocabulary - 1) : id;
 }
 
 KERNEL(naive_embedding, EmbeddingParams, 256) {

@@ -5,7 +5,7 @@ use super::{
     params::{ArgMaxHopperParams, ArgMaxParams, ArgMaxPartial},
     tile::{Input, Kernels},
 };
-use crate::{Result, Tensor, Tokens, Weight};
+use crate::{Result, Tensor, Weight};
 
 const ARG_MAX: Kernels = Kernels {
     file: "arg_max",
@@ -27,8 +27,8 @@ const FINISH: Kernel = Kernel { file: "arg_max", name: "arg_max_finish" };
 const FINISH_THREADS: u32 = 256;
 const FINISH_SHARED: usize = FINISH_THREADS as usize / 32 * size_of::<ArgMaxPartial>();
 
-pub(crate) fn arg_max(gpu: &Gpu, x: &Tensor, head: &Weight, out: &mut Tokens) -> Result<()> {
-    let out = out.device_mut(gpu, x.rows(), head.n())?;
+/// Writes u32 [rows] to `out`.
+pub(crate) fn arg_max(gpu: &Gpu, x: &Tensor, head: &Weight, out: u64) -> Result<()> {
     if x.rows() == 0 {
         return Ok(());
     }

@@ -16,9 +16,9 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Memory of `bytes` bytes with unspecified contents; none where `bytes` is 0.
+    /// Memory of `bytes` bytes or somewhat more with unspecified contents; none where `bytes` is 0.
     pub(crate) fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
-        let address = if bytes == 0 { 0 } else { gpu.0.arena.allocate(bytes)? };
+        let (address, bytes) = if bytes == 0 { (0, 0) } else { gpu.0.arena.allocate(bytes)? };
         Ok(Self { arena: Arc::clone(&gpu.0.arena), address, bytes, foreign: false })
     }
 
@@ -63,7 +63,7 @@ impl Buffer {
         unsafe { self.arena.executor().upload(self.address + at as u64, contents) }
     }
 
-    /// As [`Buffer::write`] from the first byte on, ahead of the launches that wait to be submitted.
+    /// As [`Buffer::write`] from the first byte on, ahead of the launches that wait to be submitted; panics past the end too.
     ///
     /// # Safety
     /// None of those reads or writes the buffer.

@@ -64,7 +64,7 @@ struct State {
 }
 
 // SAFETY: the driver's handles belong to a context, not to a thread; each call binds the context to its thread, and those
-// that must not be used at a time (graphs, the staging memory) are behind the mutex. A stream may be.
+// that must not be used at a time (graphs, the staging memory) are behind the mutex. Several threads may use a stream.
 unsafe impl Send for Cuda {}
 // SAFETY: as above.
 unsafe impl Sync for Cuda {}
@@ -125,7 +125,9 @@ impl Cuda {
 
 impl Executor for Cuda {
     fn allocate(&self, bytes: usize) -> Result<u64> {
-        let _state = self.bound()?;
+        // An error of an earlier call is for one that has no other way to go on.
+        let _state = self.state();
+        self.context.bind()?;
         // SAFETY: the stream is alive; `bytes` is not 0.
         unsafe { result::malloc_async(self.context.stream, bytes) }
             .map_err(|error| self.context.failed(&format!("memory of {bytes} bytes"), error))

@@ -47,6 +47,7 @@ pub(crate) fn embedding(
         rows: rows as u32,
         width: width as u32,
         scale,
+        vocabulary: table.n() as u32,
         ..Default::default()
     };
     if let Some(Positions { table, of_rows }) = positions {

@@ -182,10 +182,6 @@ fn waiting(queue: &Mutex<Queue<List>>) -> MutexGuard<'_, Queue<List>> {
 impl Submit for &Emulation {
     type Graph = List;
 
-    fn takes_graphs(&self) -> bool {
-        true
-    }
-
     fn submit(&mut self, launch: &Launch<'_>) -> Result<()> {
         // SAFETY: who asked for the launch promised it until it has run.
         unsafe { self.run(launch) }

@@ -52,7 +52,8 @@ pub struct Graphs {
     pub captured: u64,
     /// Graphs submitted, each in place of its launches.
     pub replayed: u64,
-    /// Why the last list that could not become a graph is submitted launch by launch instead: results are the same.
+    /// Why the last list that could not become a graph is submitted launch by launch instead, whatever others did since:
+    /// results are the same.
     pub failure: Option<Error>,
 }
 
@@ -82,7 +83,8 @@ pub(crate) trait Executor: Debug + Send + Sync {
         unsafe { self.upload(to, bytes) }
     }
 
-    /// How often launches that were held back have been submitted: those of a higher count wait.
+    /// How often launches that were held back have been submitted: one that was handed over at a count waits until it is
+    /// higher.
     fn flushes(&self) -> u64 {
         0
     }
@@ -112,8 +114,8 @@ pub(crate) trait Executor: Debug + Send + Sync {
     /// reads and writes, and nothing else that is under way touches what it writes.
     unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()>;
 
-    /// Hands over what is held back to be submitted together, and does not wait for it. All that is here but `allocate`,
-    /// `launch` and `upload_ahead` begins with it.
+    /// Hands over what is held back to be submitted together, and does not wait for it. What copies, frees or waits begins
+    /// with it.
     fn flush(&self) -> Result<()> {
         Ok(())
     }

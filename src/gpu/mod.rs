@@ -83,7 +83,7 @@ impl Gpu {
     }
 
     /// Hands everything that was launched to the device's stream, without waiting for it: launches are gathered until then,
-    /// or until memory is written, read or given back. Only others that use the stream need to ask for it, before work of
+    /// or until tensors are written, read or copied, or there are many. Only others that use the stream need to ask for it, before work of
     /// their own that is to come after.
     ///
     /// # Errors
@@ -92,9 +92,14 @@ impl Gpu {
         self.executor().flush()
     }
 
-    /// How many lists of launches became graphs and how often those ran; nothing of the kind on the emulated device.
+    /// How many lists of launches became graphs and how often those ran, on a device that holds launches back.
     pub fn graphs(&self) -> Graphs {
         self.executor().graphs()
+    }
+
+    /// Gives the driver back the memory that tensors, weights and caches have let go, which is kept for later ones otherwise.
+    pub fn trim(&self) {
+        self.0.arena.release();
     }
 
     /// Waits until everything that was submitted has run.

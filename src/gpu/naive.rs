@@ -49,7 +49,7 @@ fn gpus() -> Vec<Gpu> {
     [sm_80()].into_iter().chain(real.map(gpu_of)).collect()
 }
 
-/// Rows of a matrix, what lies behind each row's end NaN.
+/// Rows of a matrix at their pitch.
 struct Matrix {
     buffer: Buffer,
     dtype: DType,
@@ -62,6 +62,7 @@ impl Matrix {
         Self { buffer: Buffer::holding(gpu, &padded(dtype, width, data)).unwrap(), dtype, width }
     }
 
+    /// With NaN behind the rows' ends.
     fn spoilt(gpu: &Gpu, dtype: DType, width: usize, data: &[f32]) -> Self {
         let mut bytes = padded(dtype, width, data);
         for row in bytes.chunks_mut(pitch(width) * dtype.bytes()) {

@@ -427,7 +427,7 @@ pub struct EmbeddingParams {
     pub rows: u32,
     pub width: u32,
     pub scale: f32,
-    pub padding: u32,
+    pub vocabulary: u32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
@@ -446,8 +446,8 @@ const _: () = {
     ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 80usize];
     ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 84usize];
     ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 88usize];
-    ["Offset of field: EmbeddingParams::padding"]
-        [::core::mem::offset_of!(EmbeddingParams, padding) - 92usize];
+    ["Offset of field: EmbeddingParams::vocabulary"]
+        [::core::mem::offset_of!(EmbeddingParams, vocabulary) - 92usize];
 };
 #[doc = " out[i] = *from[i] for `rows` rows of f32, each at an address of its own."]
 #[repr(C)]

@@ -29,9 +29,6 @@ pub(crate) trait Submit {
     /// A list of launches that can be submitted again at once.
     type Graph;
 
-    /// Whether graphs can be submitted at present.
-    fn takes_graphs(&self) -> bool;
-
     /// Submits one launch.
     fn submit(&mut self, launch: &Launch<'_>) -> Result<()>;
 
@@ -160,7 +157,7 @@ impl<G> Queue<G> {
     }
 
     fn submit<S: Submit<Graph = G>>(&mut self, to: &mut S) -> Result<()> {
-        if self.waiting.launches.len() < SHORTEST || !to.takes_graphs() {
+        if self.waiting.launches.len() < SHORTEST {
             return self.one_by_one(to);
         }
         let fingerprint = self.waiting.fingerprint();

@@ -51,7 +51,7 @@ pub(super) struct Tables([Option<Kept>; TABLES]);
 struct Kept {
     buffer: Buffer,
     contents: Vec<u8>,
-    /// Submissions of the device before the last launch that reads it: it waits until there is another.
+    /// Submissions of the device when the last launch that reads it was handed over: it may wait until there is another.
     read_at: u64,
 }
 
@@ -69,7 +69,7 @@ impl<'g> Session<'g> {
         Self { gpu, tables, handed: [false; TABLES] }
     }
 
-    /// The address of `rows` on the device. What is there already is not copied again.
+    /// The address of `rows` on the device, for launches of this session. What is there already is not copied again.
     pub(crate) fn table<T: Pod>(&mut self, table: Table, rows: &[T]) -> Result<u64> {
         let contents: &[u8] = bytemuck::cast_slice(rows);
         let gpu = self.gpu;
@@ -190,11 +190,13 @@ impl<'g> Session<'g> {
         let launch =
             Launch { kernel, params: bytemuck::bytes_of(params), grid, block, shared: shared as u32 };
         self.gpu.count();
+        // SAFETY: the caller's promise.
+        let launched = unsafe { self.gpu.executor().launch(&launch) };
+        // Read after the launch: where another thread submitted it meanwhile, the count is late, never early.
         let submitted = self.gpu.executor().flushes();
         let read = self.tables.0.iter_mut().zip(self.handed).filter(|(_, handed)| *handed);
         read.filter_map(|(table, _)| table.as_mut()).for_each(|table| table.read_at = submitted);
-        // SAFETY: the caller's promise.
-        unsafe { self.gpu.executor().launch(&launch) }
+        launched
     }
 }
 

@@ -16,9 +16,11 @@ pub fn arg_max(x: &Tensor, head: &Weight, out: &mut Tokens) -> Result<()> {
     together("arg_max", x.device(), &[head.device(), out.device()])?;
     match x.device() {
         Device::Cpu => {
-            cpu::arg_max::arg_max(x.data(), head, out.host_mut(x.rows(), head.n()));
+            out.choose(x.rows(), head.n(), |out| cpu::arg_max::arg_max(x.data(), head, out));
             Ok(())
         }
-        Device::Gpu(gpu) => gpu::arg_max::arg_max(gpu, x, head, out),
+        Device::Gpu(gpu) => {
+            out.choose_on(gpu, x.rows(), head.n(), |out| gpu::arg_max::arg_max(gpu, x, head, out))
+        }
     }
 }

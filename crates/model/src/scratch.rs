@@ -62,9 +62,11 @@ impl Scratch {
         self.positions.extend(positions);
         let (of, by) = &mut self.turned;
         if *of != self.positions || *by != frequencies {
+            // Neither is true of what is left where this fails.
+            of.clear();
+            by.clear();
             angles(&self.positions, frequencies, &mut self.turns)?;
             of.clone_from(&self.positions);
-            by.clear();
             by.extend_from_slice(frequencies);
         }
         Ok(())
@@ -73,9 +75,11 @@ impl Scratch {
     /// The angles for `times` as many rows, which stand where those of the first do.
     pub(crate) fn repeat_turns(&mut self, times: usize) -> Result<()> {
         if times != 1 {
-            self.turned.0 = self.turned.0.repeat(times);
+            let once = std::mem::take(&mut self.turned.0);
+            self.turns.repeat(times)?;
+            self.turned.0 = once.repeat(times);
         }
-        self.turns.repeat(times)
+        Ok(())
     }
 }
 

@@ -71,10 +71,6 @@ impl Stream<'_> {
 impl Submit for Stream<'_> {
     type Graph = Graph;
 
-    fn takes_graphs(&self) -> bool {
-        self.context.takes_graphs()
-    }
-
     fn submit(&mut self, launch: &Launch<'_>) -> Result<()> {
         self.launch(launch, self.context.stream)
     }

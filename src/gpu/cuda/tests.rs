@@ -114,48 +114,6 @@ fn a_list_with_an_invalid_launch_keeps_no_other_from_becoming_a_graph() {
 }
 
 #[test]
-fn a_stream_that_its_owner_captures_gets_launches_that_become_part_of_the_graph() {
-    use cudarc::driver::{result, sys};
-
-    let Some(opened) = gpu() else { return };
-    // Binds the context to this thread.
-    opened.flush().expect("nothing waits");
-    let stream = result::stream::create(result::stream::StreamKind::NonBlocking).expect("a stream");
-    {
-        // SAFETY: the stream outlives all that is of this device.
-        let device = unsafe { Device::cuda_on(stream.cast()) }.expect("its device");
-        let Device::Gpu(gpu) = &device else { panic!("{device} is no GPU") };
-        let mut x = Tensor::new(&device, 2, 3, vec![1.0; 6]).expect("memory");
-        let sixteenfold = |x: &mut Tensor| {
-            (0..4).for_each(|_| scale(x, 2.0).expect("a launch"));
-            gpu.flush().expect("launches that are submitted");
-        };
-        sixteenfold(&mut x);
-        sixteenfold(&mut x);
-        assert_eq!(gpu.graphs(), Graphs { captured: 1, replayed: 1, failure: None });
-        // SAFETY: the stream is alive, as are the addresses in the graph until it has run.
-        unsafe {
-            let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-            result::stream::begin_capture(stream, mode).expect("a capture");
-            sixteenfold(&mut x);
-            let graph = result::stream::end_capture(stream).expect("a graph");
-            let flags = sys::CUgraphInstantiate_flags(0);
-            let instance = result::graph::instantiate(graph, flags).expect("its instance");
-            assert_eq!(x.to_vec().expect("elements"), [256.0; 6], "nothing ran yet");
-            result::graph::launch(instance, stream).expect("a launch");
-            result::graph::launch(instance, stream).expect("a launch");
-            assert_eq!(x.to_vec().expect("elements"), [65536.0; 6]);
-            result::graph::exec_destroy(instance).expect("no instance");
-            result::graph::destroy(graph).expect("no graph");
-        }
-        sixteenfold(&mut x);
-        assert_eq!(gpu.graphs(), Graphs { captured: 1, replayed: 2, failure: None });
-    }
-    // SAFETY: nobody uses it any more.
-    unsafe { result::stream::destroy(stream) }.expect("no stream");
-}
-
-#[test]
 fn a_kernel_that_is_not_there_is_named() {
     let Some(gpu) = gpu() else { return };
     for (file, name) in [("no_such_file", "scale"), ("scale", "no_such_kernel")] {

@@ -13,8 +13,6 @@ enum Ran {
 struct Recorder {
     ran: Vec<Ran>,
     captures: usize,
-    /// Whether the stream takes no graphs.
-    busy: bool,
     /// The launches that cannot be captured.
     uncapturable: Vec<u8>,
     refuses: Option<u8>,
@@ -26,10 +24,6 @@ fn error(what: &str) -> Error {
 
 impl Submit for Recorder {
     type Graph = Vec<u8>;
-
-    fn takes_graphs(&self) -> bool {
-        !self.busy
-    }
 
     fn submit(&mut self, launch: &Launch<'_>) -> Result<()> {
         if self.refuses == Some(launch.params[0]) {
@@ -226,22 +220,6 @@ fn a_list_whose_capture_was_forgotten_is_tried_again() {
     }
     assert_eq!(flush(&mut queue, &mut recorder, &[2, 2, 2]), alone(&[2, 2, 2]), "as at first sight");
     assert_eq!(flush(&mut queue, &mut recorder, &[2, 2, 2]), in_graph(&[2, 2, 2]));
-}
-
-#[test]
-fn a_stream_that_takes_no_graphs_for_a_while_gets_launches() {
-    let (mut queue, mut recorder) = (Queue::default(), Recorder::default());
-    let [known, other] = [[1, 2, 3], [4, 5, 6]];
-    flush(&mut queue, &mut recorder, &known);
-    flush(&mut queue, &mut recorder, &known);
-    recorder.busy = true;
-    for list in [known, other, other, other] {
-        assert_eq!(flush(&mut queue, &mut recorder, &list), alone(&list));
-    }
-    recorder.busy = false;
-    assert_eq!(flush(&mut queue, &mut recorder, &known), in_graph(&known));
-    assert_eq!(recorder.captures, 1);
-    assert_eq!(queue.report(), Graphs { captured: 1, replayed: 2, failure: None });
 }
 
 #[test]

@@ -30,17 +30,26 @@ pub(crate) fn load(name: &str, device: &Device, dtype: DType) -> Model {
     Model::load(&fixture(name), device, dtype).unwrap()
 }
 
-/// Latents and answers of trajectories `indices`.
-pub(crate) fn trajectories<R: Reasoner>(
+/// Latents and answers of trajectories.
+pub(crate) type Found = (Vec<Vec<Vec<f32>>>, Vec<Vec<u32>>);
+
+/// Of trajectories `indices` behind `prompt`, with answers of so many tokens at most.
+pub(crate) fn trajectories_of<R: Reasoner>(
     reasoner: &R,
+    prompt: &[u32],
     perturbation: Perturbation,
     indices: &[usize],
-) -> (Vec<Vec<Vec<f32>>>, Vec<Vec<u32>>) {
+    answer: usize,
+) -> Found {
     let thinking = Thinking { steps: STEPS, perturbation, seed: 11 };
-    let draws = draws(11, &PROMPT, Stream::Trajectory, indices.iter().copied());
-    let thoughts = think(reasoner, &PROMPT, &draws, thinking).unwrap();
+    let draws = draws(11, prompt, Stream::Trajectory, indices.iter().copied());
+    let thoughts = think(reasoner, prompt, &draws, thinking).unwrap();
     let latents = thoughts.iter().map(|thought| Latent::to_rows(thought.latents()).unwrap()).collect();
-    (latents, reasoner.read_out(thoughts, 3, perturbation).unwrap())
+    (latents, reasoner.read_out(thoughts, answer, perturbation).unwrap())
+}
+
+fn trajectories<R: Reasoner>(reasoner: &R, perturbation: Perturbation, indices: &[usize]) -> Found {
+    trajectories_of(reasoner, &PROMPT, perturbation, indices, 3)
 }
 
 /// Of f32 the answers are the CPU's and the latents near them; of either type a trajectory is the same to the bit alone and
