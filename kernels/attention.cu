@@ -19,15 +19,6 @@
 
 constexpr float LOG2_E = 1.44269504088896340736f;
 
-// To channels `channel` and `channel` + 1 of row `row`.
-DEVICE void store_pair(const Rows& out, size_t row, uint32_t channel, float a, float b) {
-    const size_t at = row * out.pitch + channel;
-    if (out.dtype == DTYPE_F32)
-        view<float2>(global<float>(out.data) + at)[0] = make_float2(a, b);
-    else
-        view<uint32_t>(global<__nv_bfloat16>(out.data) + at)[0] = bf16_bits(a, b);
-}
-
 constexpr uint32_t PREFILL_ROWS = 64, PREFILL_POSITIONS = 64, PREFILL_THREADS = 128;
 
 template <uint32_t D> DEVICE void prefill(const AttentionParams& p, Arena& arena) {
@@ -81,12 +72,13 @@ template <uint32_t D> DEVICE void prefill(const AttentionParams& p, Arena& arena
     for (uint32_t h = 0; h < 2; h++) {
         const float factor = __frcp_rn(online.whole(h));
         if (!there[h]) continue;
+        const size_t to = (size_t)(run.first_row + part.first + row[h]) * p.out.pitch + head * p.head_dim;
 #pragma unroll
         for (uint32_t j = 0; j < D / 8; j++) {
             const uint32_t channel = 8 * j + lane % 4 * 2;
             if (channel < p.head_dim)
-                store_pair(p.out, run.first_row + part.first + row[h], head * p.head_dim + channel,
-                           online.sums[j][2 * h] * factor, online.sums[j][2 * h + 1] * factor);
+                store_pair(p.out.data, p.out.dtype, to + channel,
+                           make_float2(online.sums[j][2 * h] * factor, online.sums[j][2 * h + 1] * factor));
         }
     }
 }
@@ -247,8 +239,8 @@ template <uint32_t D> DEVICE void decode(const AttentionParams& p, Arena& arena)
         out[1] = make_float4(sums[4], sums[5], sums[6], sums[7]);
     } else {
         view<uint4>(global<__nv_bfloat16>(p.out.data) + to)[0] =
-            make_uint4(bf16_bits(sums[0], sums[1]), bf16_bits(sums[2], sums[3]), bf16_bits(sums[4], sums[5]),
-                       bf16_bits(sums[6], sums[7]));
+            make_uint4(bf16_pair(sums[0], sums[1]), bf16_pair(sums[2], sums[3]), bf16_pair(sums[4], sums[5]),
+                       bf16_pair(sums[6], sums[7]));
     }
 }
 

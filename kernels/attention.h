@@ -2,15 +2,10 @@
 // mma.m16n8k16 with f32 sums and an online softmax in powers of two (FlashAttention-2, arXiv 2307.08691). In terms of
 // g = lane / 4 and t = lane % 4 a lane holds rows g and g + 8, and of eight neighbouring columns 2t and 2t + 1.
 #pragma once
-#include "params.h"
+#include "pair.h"
 #include "tensor_core.h"
 
 constexpr float NOTHING_SEEN = -INFINITY;  // the largest of no scores
-
-DEVICE uint32_t bf16_bits(float low, float high) {
-    return (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(low)) |
-           (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(high)) << 16;
-}
 
 // Neighbouring positions of one span, for one kv head.
 //
@@ -127,9 +122,9 @@ template <uint32_t D> struct Online {
 #pragma unroll
         for (uint32_t k = 0; k < Positions / 16; k++) {
             const uint32_t weights[4] = {
-                bf16_bits(scores[2 * k][0], scores[2 * k][1]), bf16_bits(scores[2 * k][2], scores[2 * k][3]),
-                bf16_bits(scores[2 * k + 1][0], scores[2 * k + 1][1]),
-                bf16_bits(scores[2 * k + 1][2], scores[2 * k + 1][3])};
+                bf16_pair(scores[2 * k][0], scores[2 * k][1]), bf16_pair(scores[2 * k][2], scores[2 * k][3]),
+                bf16_pair(scores[2 * k + 1][0], scores[2 * k + 1][1]),
+                bf16_pair(scores[2 * k + 1][2], scores[2 * k + 1][3])};
 #pragma unroll
             for (uint32_t j = 0; j < D / 16; j++) {
                 uint32_t f[4];

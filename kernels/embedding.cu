@@ -31,9 +31,15 @@ DEVICE void embed(const EmbeddingParams& p, Global<const Token> token, float sca
     });
 }
 
+// A chosen id is checked here alone: the host does not see it.
+DEVICE uint32_t token_of(const EmbeddingParams& p, uint32_t row) {
+    const uint32_t id = global<const uint32_t>(p.ids)[row];
+    return id & TOKEN_CHOSEN ? min(global<const uint32_t>(p.chosen)[id & ~TOKEN_CHOSEN], p.vocabulary - 1) : id;
+}
+
 template <class Position> DEVICE void embed_row(const EmbeddingParams& p) {
     const uint64_t latent = p.latents ? global<const uint64_t>(p.latents)[blockIdx.x] : 0;
-    const uint32_t id = global<const uint32_t>(p.ids)[blockIdx.x];
+    const uint32_t id = token_of(p, blockIdx.x);
     if (latent || p.table.dtype == DTYPE_F32)
         embed<float, Position>(p, latent ? global<const float>(latent) : row_of<const float>(p.table, id),
                                latent ? 1.0f : p.scale);

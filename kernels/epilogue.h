@@ -8,6 +8,7 @@
 // Functions have one exit: on early returns in inlined code nvcc 13.0 (cicc) runs without end.
 #pragma once
 #include "activation.h"
+#include "pair.h"
 #include "perturbation.h"
 
 // The product's extents: x [rows][k], weight [n][k].
@@ -17,22 +18,6 @@ struct Shape {
 
 DEVICE float2 load_pair(Global<const float> from) { return view<const float2>(from)[0]; }
 DEVICE float2 add_pair(float2 a, float2 b) { return make_float2(__fadd_rn(a.x, b.x), __fadd_rn(a.y, b.y)); }
-
-// One element of either type.
-DEVICE void store_one(uint64_t data, uint32_t dtype, size_t at, float v) {
-    if (dtype == DTYPE_F32)
-        global<float>(data)[at] = v;
-    else
-        global<__nv_bfloat16>(data)[at] = __float2bfloat16_rn(v);
-}
-
-// Elements `at` and at + 1, `at` even.
-DEVICE void store_pair(uint64_t data, uint32_t dtype, size_t at, float2 v) {
-    if (dtype == DTYPE_F32)
-        view<float2>(global<float>(data) + at)[0] = v;
-    else
-        view<__nv_bfloat162>(global<__nv_bfloat16>(data) + at)[0] = __floats2bfloat162_rn(v.x, v.y);
-}
 
 // Sums of a tile of N columns stand so far apart in shared memory that neither fragments (mma's, wgmma's) nor rows meet
 // on a bank.
@@ -75,8 +60,6 @@ struct LinearEpilogue {
         float2 v = make_float2(0.0f, 0.0f);
         if (p.epilogue == EPILOGUE_RESIDUAL)
             v = load_pair(global<const float>(p.out.data) + ((size_t)row * p.out.pitch + column));
-        else if (p.epilogue == EPILOGUE_ADD)
-            v = load_pair(global<const float>(p.added) + ((size_t)row * p.added_pitch + column));
         return v;
     }
 
@@ -88,8 +71,6 @@ struct LinearEpilogue {
             v = make_float2(gelu_erf(v.x), gelu_erf(v.y));
         else if (p.epilogue == EPILOGUE_RESIDUAL)
             v = add_pair(before, perturb_pair(p.perturbation, row, column, v));
-        else if (p.epilogue == EPILOGUE_ADD)
-            v = add_pair(before, v);
         store_pair(p.out.data, p.out.dtype, (size_t)row * p.out.pitch + column, v);
     }
 };

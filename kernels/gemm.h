@@ -126,19 +126,13 @@ template <class Tile, class Transform> class Transformed {
                 mask_tail(v, column, k_);
             }
             view<uint4>(tiles_ + (step % 2 * Tile::M * DEPTH + place(Mine::row(slot), Mine::chunk())))[0] = make_uint4(
-                rounded(v[0], v[1]), rounded(v[2], v[3]), rounded(v[4], v[5]), rounded(v[6], v[7]));
+                bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]), bf16_pair(v[4], v[5]), bf16_pair(v[6], v[7]));
         }
     }
     DEVICE Shared<const __nv_bfloat16> rows(Shared<const __nv_bfloat16>, uint32_t step) const {
         return tiles_ + step % 2 * Tile::M * DEPTH;
     }
     DEVICE void factors(Shared<float> to) const { transform_.factors(to); }
-
-  private:
-    DEVICE static uint32_t rounded(float low, float high) {
-        return (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(low)) |
-               (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(high)) << 16;
-    }
 };
 
 // sums += x W over one step, for a warp's rows of both.

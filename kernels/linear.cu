@@ -1,5 +1,5 @@
-// out = epilogue(x W + b): bias, GELU, a perturbed branch added to the stream, or another product added; and
-// silu(even column) * odd column of a weight that interleaves gate and up, halving the width.
+// out = epilogue(x W + b): bias, GELU, or a perturbed branch added to the stream; and silu(even column) * odd column of a
+// weight that interleaves gate and up, halving the width.
 //
 // x [rows][k] and weight [n][k], both of the type in the kernel's name; sums, bias and stream f32; out by its dtype. Grid
 // (ceil(rows / M), ceil(n / N)) of the tile (gemm.h, gemm_f32.h). Least bytes: 2 n k + 2 rows k in, and of each element of

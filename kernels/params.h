@@ -44,21 +44,17 @@ typedef struct {
 #define EPILOGUE_GELU_TANH 1u
 #define EPILOGUE_GELU_ERF 2u
 #define EPILOGUE_RESIDUAL 3u  // out + perturb(x W + b)
-#define EPILOGUE_ADD 4u       // added + x W
 
 // out = epilogue(x W + b): x [rows][k], weight [n][k], out [rows][n], or [rows][n/2] of linear_swiglu.
 typedef struct {
     Rows x;
     Rows weight;
     Rows out;
-    uint64_t bias;   // f32 [n]
-    uint64_t added;  // f32 [rows][added_pitch]
-    uint32_t added_pitch;
+    uint64_t bias;  // f32 [n]
     uint32_t epilogue;
     uint32_t rows;
     uint32_t k;
     uint32_t n;
-    uint32_t padding;
     Perturbation perturbation;
 } LinearParams;
 
@@ -68,7 +64,7 @@ typedef struct __attribute__((aligned(64))) {
     uint64_t x_map[16];
     uint64_t weight_map[16];
     LinearParams linear;
-    uint64_t padding;
+    uint64_t padding[3];
 } LinearHopperParams;
 
 // out = W s' + injected with s' = perturb(s): state f32 [rows][k], weight [n][k], injected f32 [rows][n].
@@ -190,6 +186,9 @@ typedef struct {
     uint32_t padding;
 } NormParams;
 
+// Marks an id that is the index of one in `chosen`.
+#define TOKEN_CHOSEN 0x80000000u
+
 // out[i] = scale * table[ids[i]] + position_table[positions[i]], f32; without the second where its data is 0. A latent
 // takes the first's place where its address is not 0.
 typedef struct {
@@ -197,12 +196,13 @@ typedef struct {
     Rows position_table;
     Rows out;
     uint64_t ids;        // u32 [rows]
+    uint64_t chosen;     // u32: ids that arg_max left on the device; 0: none
     uint64_t latents;    // u64 [rows]: addresses of f32 [width], or 0; 0: none
     uint64_t positions;  // u32 [rows]
     uint32_t rows;
     uint32_t width;
     float scale;
-    uint32_t padding;
+    uint32_t vocabulary;
 } EmbeddingParams;
 
 // out[i] = *from[i] for `rows` rows of f32, each at an address of its own.

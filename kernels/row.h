@@ -2,8 +2,7 @@
 // go over threads, then lanes, then warps. The order of a sum follows from the width and the number of threads, which
 // the launch derives from the width.
 #pragma once
-#include "kernel.h"
-#include "params.h"
+#include "pair.h"
 
 template <class T> DEVICE Global<T> row_of(const Rows& rows, size_t index) {
     return global<T>(rows.data) + index * rows.pitch;
@@ -62,11 +61,6 @@ DEVICE Four load_four(Global<const __nv_bfloat16> from, uint32_t count) {
     for (uint32_t i = 0; i < 3; i++)
         if (i < count) v.of[i] = __bfloat162float(from[i]);
     return v;
-}
-
-DEVICE uint32_t bf16_pair(float low, float high) {
-    return (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(low)) |
-           (uint32_t)__bfloat16_as_ushort(__float2bfloat16_rn(high)) << 16;
 }
 
 // To row `index` of rows of either type: 16 bytes of f32 or 8 of bf16, side by side in a warp.

@@ -32,11 +32,11 @@ impl Device {
 
     /// The GPU of a CUDA stream that stays its owner's (a `CUstream`, created in whatever context): operations run on it in
     /// the order of their calls, among the owner's own work. [`Gpu::flush`] comes before such work that reads or overwrites
-    /// what they wrote. The owner's settings of the memory pool hold; the stream's context becomes, and stays, the current one of every
-    /// thread that calls an operation.
+    /// what they wrote. Memory comes from the device's pool as the owner has set it, and is kept for later operations until
+    /// [`Gpu::trim`]; the stream's context becomes, and stays, the current one of every thread that calls an operation.
     ///
     /// # Errors
-    /// No driver; a GPU that is too old; null or another default stream, which cannot be captured; a build without CUDA kernels.
+    /// No driver; a GPU that is too old; null or another default stream; a build without CUDA kernels.
     ///
     /// # Safety
     /// `stream` is a stream that is alive, and is until the device and all tensors, weights and caches on it are gone. The

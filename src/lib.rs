@@ -48,6 +48,7 @@ pub mod ops;
 mod perturb;
 pub mod random;
 mod tensor;
+mod tokens;
 mod weight;
 
 pub use device::{DType, Device};
@@ -57,6 +58,7 @@ pub use gpu::Emulated;
 pub use gpu::{Gpu, Graphs};
 pub use perturb::{Keep, Perturb};
 pub use tensor::Tensor;
+pub use tokens::Tokens;
 pub use weight::Weight;
 
 /// Runs the known answers of the page.

@@ -2,7 +2,7 @@
 
 use std::{cell::LazyCell, hint::black_box};
 
-use fathom::ops::arg_max::arg_max;
+use fathom::{Tokens, ops::arg_max::arg_max};
 
 use crate::{
     NETWORKS,
@@ -27,7 +27,7 @@ pub(crate) fn bench(suite: &mut Suite) {
                     group.case(format!("{name} head {k}→{n}, M = {m}"), work, || {
                         let heads: &Copies = heads;
                         let x = place.operand(m, k);
-                        let mut out = Vec::new();
+                        let mut out = Tokens::empty(x.device());
                         move || arg_max(black_box(&x), heads.next(), &mut out).expect("shapes fit")
                     });
                 }

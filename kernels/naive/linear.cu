@@ -16,8 +16,6 @@ template <class T> DEVICE void naive_linear(const LinearParams& p) {
         } else if (p.epilogue == EPILOGUE_RESIDUAL) {
             const float2 pair = perturb_pair(p.perturbation, row, column & ~1u, make_float2(y, y));
             y = global<const float>(p.out.data)[at] + (column & 1 ? pair.y : pair.x);
-        } else if (p.epilogue == EPILOGUE_ADD) {
-            y = global<const float>(p.added)[(size_t)row * p.added_pitch + column] + y;
         }
         naive_store(p.out, at, y);
     }

@@ -24,8 +24,13 @@ pub(crate) fn embedding(
     positions: Option<Positions<'_>>,
     out: &mut [f32],
 ) {
+    let id = |input: &Input<'_>| match *input {
+        Input::Token(id) => Some(id),
+        Input::Chosen(tokens, row) => Some(tokens.host()[row]),
+        Input::Row(..) => None,
+    };
     // Rows that step together stand at one position, and are often fed the same token.
-    let token = inputs.iter().find_map(|input| if let Input::Token(id) = input { Some(*id) } else { None });
+    let token = inputs.iter().find_map(id);
     let position = positions.and_then(|positions| positions.of_rows.first().copied());
     let [mut of_token, mut of_position] = COLUMNS.take();
     if let Some(id) = token {
@@ -35,14 +40,13 @@ pub(crate) fn embedding(
         gather(table, position, &mut of_position);
     }
     out.par_chunks_mut(head.k()).with_min_len(4).enumerate().for_each(|(row, x)| {
-        match inputs[row] {
-            Input::Token(id) if Some(id) == token => {
-                x.iter_mut().zip(&of_token).for_each(|(x, e)| *x = scale * e);
+        match (inputs[row], id(&inputs[row])) {
+            (Input::Row(rows, at), _) => x.copy_from_slice(rows.row(at)),
+            (_, id) if id == token => x.iter_mut().zip(&of_token).for_each(|(x, e)| *x = scale * e),
+            (_, Some(id)) => {
+                x.iter_mut().enumerate().for_each(|(k, x)| *x = scale * head.get(k, id as usize))
             }
-            Input::Token(id) => {
-                x.iter_mut().enumerate().for_each(|(k, x)| *x = scale * head.get(k, id as usize));
-            }
-            Input::Row(rows, at) => x.copy_from_slice(rows.row(at)),
+            (_, None) => {}
         }
         match positions.map(|Positions { table, of_rows }| (table, of_rows[row])) {
             Some((_, at)) if Some(at) == position => {

@@ -27,7 +27,8 @@ const FINISH: Kernel = Kernel { file: "arg_max", name: "arg_max_finish" };
 const FINISH_THREADS: u32 = 256;
 const FINISH_SHARED: usize = FINISH_THREADS as usize / 32 * size_of::<ArgMaxPartial>();
 
-pub(crate) fn arg_max(gpu: &Gpu, x: &Tensor, head: &Weight, out: &mut [u32]) -> Result<()> {
+/// Writes u32 [rows] to `out`.
+pub(crate) fn arg_max(gpu: &Gpu, x: &Tensor, head: &Weight, out: u64) -> Result<()> {
     if x.rows() == 0 {
         return Ok(());
     }
@@ -38,6 +39,7 @@ pub(crate) fn arg_max(gpu: &Gpu, x: &Tensor, head: &Weight, out: &mut [u32]) -> 
         rows: x.rows() as u32,
         k: head.k() as u32,
         n: head.n() as u32,
+        out,
         ..Default::default()
     };
     if hopper::runs(gpu, head.dtype()) {
@@ -54,14 +56,12 @@ pub(crate) fn arg_max(gpu: &Gpu, x: &Tensor, head: &Weight, out: &mut [u32]) -> 
         unsafe { session.launch(form.kernel, &params, grid, form.tile.threads, form.shared)? };
     }
     // SAFETY: as above; the partials of all tiles are there.
-    unsafe { session.launch(FINISH, &params, [x.rows(), 1, 1], FINISH_THREADS, FINISH_SHARED)? };
-    session.read(Table::Partials, out)
+    unsafe { session.launch(FINISH, &params, [x.rows(), 1, 1], FINISH_THREADS, FINISH_SHARED) }
 }
 
-/// The columns found, and behind them the partials of so many tiles a row.
+/// Partials of so many tiles a row.
 fn with_room(session: &mut Session<'_>, params: ArgMaxParams, tiles: usize) -> Result<ArgMaxParams> {
-    let rows = params.rows as usize;
-    let found = (rows * size_of::<u32>()).next_multiple_of(align_of::<u64>());
-    let out = session.memory(Table::Partials, found + rows * tiles * size_of::<ArgMaxPartial>())?;
-    Ok(ArgMaxParams { out, partials: out + found as u64, tiles: tiles as u32, ..params })
+    let bytes = params.rows as usize * tiles * size_of::<ArgMaxPartial>();
+    let partials = session.memory(Table::Partials, bytes)?;
+    Ok(ArgMaxParams { partials, tiles: tiles as u32, ..params })
 }

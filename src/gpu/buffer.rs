@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use super::{Executor, Gpu};
+use super::{Arena, Gpu};
 use crate::Result;
 
 /// Memory on a GPU; given back when dropped, unless it is someone else's.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     /// Not the [`Gpu`], whose tables are buffers themselves.
-    executor: Arc<dyn Executor>,
+    arena: Arc<Arena>,
     address: u64,
     bytes: usize,
     foreign: bool,
 }
 
 impl Buffer {
-    /// Memory of `bytes` bytes with unspecified contents; none where `bytes` is 0.
+    /// Memory of `bytes` bytes or somewhat more with unspecified contents; none where `bytes` is 0.
     pub(crate) fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
-        let address = if bytes == 0 { 0 } else { gpu.executor().allocate(bytes)? };
-        Ok(Self { executor: Arc::clone(&gpu.0.executor), address, bytes, foreign: false })
+        let (address, bytes) = if bytes == 0 { (0, 0) } else { gpu.0.arena.allocate(bytes)? };
+        Ok(Self { arena: Arc::clone(&gpu.0.arena), address, bytes, foreign: false })
     }
 
     /// Memory that holds `contents`.
@@ -35,7 +35,7 @@ impl Buffer {
     /// `bytes` bytes at `address` are memory of this GPU for as long as the buffer lives, and nobody else's work on them
     /// is under way when work on the buffer runs.
     pub(crate) unsafe fn foreign(gpu: &Gpu, address: u64, bytes: usize) -> Self {
-        Self { executor: Arc::clone(&gpu.0.executor), address, bytes, foreign: true }
+        Self { arena: Arc::clone(&gpu.0.arena), address, bytes, foreign: true }
     }
 
     /// Whether it is someone else's.
@@ -60,7 +60,20 @@ impl Buffer {
             return Ok(());
         }
         // SAFETY: within this buffer, which is writable while it is borrowed mutably.
-        unsafe { self.executor.upload(self.address + at as u64, contents) }
+        unsafe { self.arena.executor().upload(self.address + at as u64, contents) }
+    }
+
+    /// As [`Buffer::write`] from the first byte on, ahead of the launches that wait to be submitted; panics past the end too.
+    ///
+    /// # Safety
+    /// None of those reads or writes the buffer.
+    pub(crate) unsafe fn write_ahead(&mut self, contents: &[u8]) -> Result<()> {
+        assert!(contents.len() <= self.bytes, "{} bytes of {}", contents.len(), self.bytes);
+        if contents.is_empty() {
+            return Ok(());
+        }
+        // SAFETY: within this buffer; the caller's promise.
+        unsafe { self.arena.executor().upload_ahead(self.address, contents) }
     }
 
     /// Copies `contents.len()` bytes from byte `at` on to the host; panics past the end, as slices do.
@@ -70,7 +83,7 @@ impl Buffer {
             return Ok(());
         }
         // SAFETY: within this buffer.
-        unsafe { self.executor.download(self.address + at as u64, contents) }
+        unsafe { self.arena.executor().download(self.address + at as u64, contents) }
     }
 
     /// Copies `rows` stretches of `bytes` bytes, `pitches` apart in `from` and here, that begin at bytes `at` of both;
@@ -91,17 +104,17 @@ impl Buffer {
         let source = (from.address + at[0] as u64, pitches[0]);
         let target = (self.address + at[1] as u64, pitches[1]);
         // SAFETY: within both buffers, of which this one is borrowed mutably.
-        unsafe { self.executor.copy(source, target, bytes, rows) }
+        unsafe { self.arena.executor().copy(source, target, bytes, rows) }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         match self.foreign {
-            true => self.executor.let_go(),
+            true => self.arena.executor().let_go(),
             false if self.bytes == 0 => {}
             // SAFETY: allocated with this size by `new`, and used by nobody after this.
-            false => unsafe { self.executor.free(self.address, self.bytes) },
+            false => unsafe { self.arena.free(self.address, self.bytes) },
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The kernels on a GPU, through the driver's interface; the driver is looked for at run time.
 //!
 //! Everything runs on one stream, so its order is the order of calls and no events are needed between them. Memory comes
-//! from the device's pool in the order of the stream too: a step of a chain that repeats waits for nothing.
+//! in the order of the stream too.
 
 mod context;
+mod maps;
 mod modules;
 mod staging;
 mod stream;
@@ -16,7 +17,13 @@ use std::{
 
 use cudarc::driver::result;
 
-use self::{context::Context, modules::Modules, staging::Staging, stream::Stream};
+use self::{
+    context::Context,
+    maps::Maps,
+    modules::Modules,
+    staging::Staging,
+    stream::{Recorder, Stream},
+};
 use super::{Executor, Gpu, Graphs, Launch, Tiled, queue::Queue};
 use crate::{Device, Error, Result};
 
@@ -48,21 +55,29 @@ struct Cuda {
 #[derive(Default)]
 struct State {
     queue: Queue<stream::Graph>,
+    recorder: Recorder,
     modules: Modules,
+    maps: Maps,
     staging: Staging,
     /// Of a call that cannot return it: the next one does.
     parked: Option<Error>,
 }
 
 // SAFETY: the driver's handles belong to a context, not to a thread; each call binds the context to its thread, and those
-// that must not be used at a time (graphs, the staging memory) are behind the mutex.
+// that must not be used at a time (graphs, the staging memory) are behind the mutex. Several threads may use a stream.
 unsafe impl Send for Cuda {}
 // SAFETY: as above.
 unsafe impl Sync for Cuda {}
 
 impl State {
     fn flush(&mut self, context: &Context) -> Result<()> {
-        self.queue.flush(&mut Stream { context, modules: &mut self.modules })
+        let (queue, mut stream) = self.stream(context);
+        queue.flush(&mut stream)
+    }
+
+    fn stream<'a>(&'a mut self, context: &'a Context) -> (&'a mut Queue<stream::Graph>, Stream<'a>) {
+        let Self { queue, recorder, modules, .. } = self;
+        (queue, Stream { context, modules, recorder })
     }
 }
 
@@ -87,6 +102,17 @@ impl Cuda {
         Ok(state)
     }
 
+    /// Copies to the device behind what was submitted.
+    ///
+    /// # Safety
+    /// As [`Executor::upload_ahead`].
+    unsafe fn send(&self, state: &mut State, to: u64, bytes: &[u8]) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { state.staging.upload(&self.context, to, bytes) }.map_err(|error| {
+            self.context.failed(&format!("a copy of {} bytes to the device", bytes.len()), error)
+        })
+    }
+
     /// Does `work` with nothing held back; the next call returns its error.
     fn parking(&self, work: impl FnOnce() -> Result<()>) {
         let mut state = self.state();
@@ -99,7 +125,9 @@ impl Cuda {
 
 impl Executor for Cuda {
     fn allocate(&self, bytes: usize) -> Result<u64> {
-        let _state = self.bound()?;
+        // An error of an earlier call is for one that has no other way to go on.
+        let _state = self.state();
+        self.context.bind()?;
         // SAFETY: the stream is alive; `bytes` is not 0.
         unsafe { result::malloc_async(self.context.stream, bytes) }
             .map_err(|error| self.context.failed(&format!("memory of {bytes} bytes"), error))
@@ -116,13 +144,26 @@ impl Executor for Cuda {
     unsafe fn upload(&self, to: u64, bytes: &[u8]) -> Result<()> {
         let mut state = self.flushed()?;
         // SAFETY: the caller's promise.
-        unsafe { state.staging.upload(&self.context, to, bytes) }.map_err(|error| {
-            self.context.failed(&format!("a copy of {} bytes to the device", bytes.len()), error)
-        })
+        unsafe { self.send(&mut state, to, bytes) }
+    }
+
+    unsafe fn upload_ahead(&self, to: u64, bytes: &[u8]) -> Result<()> {
+        let mut state = self.bound()?;
+        // SAFETY: the caller's promise.
+        unsafe { self.send(&mut state, to, bytes) }
+    }
+
+    fn flushes(&self) -> u64 {
+        self.state().queue.flushes()
+    }
+
+    fn pools(&self) -> bool {
+        true
     }
 
     unsafe fn download(&self, from: u64, bytes: &mut [u8]) -> Result<()> {
-        let _state = self.flushed()?;
+        // Other threads go on submitting while this one waits.
+        self.flush()?;
         // SAFETY: the caller's promise; `bytes` is borrowed until the copy has run.
         let copied = unsafe {
             result::memcpy_dtoh_async(bytes, from, self.context.stream)
@@ -143,10 +184,10 @@ impl Executor for Cuda {
 
     unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()> {
         let mut state = self.bound()?;
-        let State { queue, modules, .. } = &mut *state;
         // Nothing may be loaded while a graph is captured, and who asks for a kernel is to hear that there is none.
-        modules.function(&self.context, launch.kernel, launch.shared)?;
-        queue.push(launch, &mut Stream { context: &self.context, modules })
+        state.modules.function(&self.context, launch.kernel, launch.shared)?;
+        let (queue, mut stream) = state.stream(&self.context);
+        queue.push(launch, &mut stream)
     }
 
     fn flush(&self) -> Result<()> {
@@ -162,15 +203,15 @@ impl Executor for Cuda {
     }
 
     fn synchronize(&self) -> Result<()> {
-        let _state = self.flushed()?;
+        self.flush()?;
         // SAFETY: the stream is alive.
         unsafe { result::stream::synchronize(self.context.stream) }
             .map_err(|error| self.context.failed("what ran since the last wait", error))
     }
 
     fn tensor_map(&self, tiled: &Tiled) -> Result<[u64; 16]> {
-        let _state = self.bound()?;
-        stream::tensor_map(tiled)
+        let mut state = self.bound()?;
+        (state.maps.get(tiled, maps::encode))
             .map_err(|error| self.context.failed(&format!("a tensor map of {tiled:?}"), error))
     }
 

@@ -2,12 +2,15 @@
 
 use std::{
     alloc::{Layout, alloc, dealloc},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use fathom_emulator::{Counters, Machine, Options, Swizzle, TensorMap, find};
 
-use super::{Executor, Gpu, Launch, Tiled};
+use super::{
+    Executor, Gpu, Graphs, Launch, Tiled,
+    queue::{List, Queue, Submit},
+};
 use crate::{Device, Error, Result};
 
 mod entries {
@@ -27,21 +30,30 @@ struct Emulation {
     options: Options,
     hopper: bool,
     counters: Mutex<Counters>,
+    /// Where launches wait as they do on a card; none run at once.
+    queue: Option<Mutex<Queue<List>>>,
 }
 
 impl Emulated {
     /// A card of sm_90a: products run on the kernels with wgmma.
     pub fn sm_90a(options: Options) -> Self {
-        Self::new(options, true)
+        Self::new(options, true, None)
     }
 
     /// A card of sm_80.
     pub fn sm_80(options: Options) -> Self {
-        Self::new(options, false)
+        Self::new(options, false, None)
     }
 
-    fn new(options: Options, hopper: bool) -> Self {
-        Self(Arc::new(Emulation { machine: Machine::new(), options, hopper, counters: Mutex::default() }))
+    /// A card of sm_80 that holds launches back as a real one does, replays those that come again, and keeps memory that is
+    /// given back: what a launch does wrong is told by a later call.
+    pub fn queued(options: Options) -> Self {
+        Self::new(options, false, Some(Mutex::default()))
+    }
+
+    fn new(options: Options, hopper: bool, queue: Option<Mutex<Queue<List>>>) -> Self {
+        let (machine, counters) = (Machine::new(), Mutex::default());
+        Self(Arc::new(Emulation { machine, options, hopper, counters, queue }))
     }
 
     /// It as a device: each call makes one with memory of its own.
@@ -81,6 +93,7 @@ impl Executor for Emulation {
     }
 
     unsafe fn free(&self, address: u64, bytes: usize) {
+        self.let_go();
         if let Ok(layout) = layout(bytes) {
             // SAFETY: the caller's promise.
             unsafe { dealloc(pointer(address), layout) }
@@ -88,18 +101,26 @@ impl Executor for Emulation {
     }
 
     unsafe fn upload(&self, to: u64, bytes: &[u8]) -> Result<()> {
+        self.flush()?;
+        // SAFETY: the caller's promise.
+        unsafe { self.upload_ahead(to, bytes) }
+    }
+
+    unsafe fn upload_ahead(&self, to: u64, bytes: &[u8]) -> Result<()> {
         // SAFETY: the caller's promise; the host's slices are not the device's memory.
         unsafe { pointer(to).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         Ok(())
     }
 
     unsafe fn download(&self, from: u64, bytes: &mut [u8]) -> Result<()> {
+        self.flush()?;
         // SAFETY: the caller's promise; the host's slices are not the device's memory.
         unsafe { pointer(from).copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
         Ok(())
     }
 
     unsafe fn copy(&self, from: (u64, usize), to: (u64, usize), bytes: usize, rows: usize) -> Result<()> {
+        self.flush()?;
         for row in 0..rows {
             let at = |(address, pitch): (u64, usize)| pointer(address + (row * pitch) as u64);
             // SAFETY: the caller's promise.
@@ -109,6 +130,78 @@ impl Executor for Emulation {
     }
 
     unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()> {
+        match &self.queue {
+            Some(queue) => waiting(queue).push(launch, &mut &*self),
+            // SAFETY: the caller's promise.
+            None => unsafe { self.run(launch) },
+        }
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.queue.as_ref().map_or(Ok(()), |queue| waiting(queue).flush(&mut &*self))
+    }
+
+    fn let_go(&self) {
+        // What waits goes with the last tensors: nobody would ask what became of it.
+        drop(self.flush());
+    }
+
+    fn flushes(&self) -> u64 {
+        self.queue.as_ref().map_or(0, |queue| waiting(queue).flushes())
+    }
+
+    fn graphs(&self) -> Graphs {
+        self.queue.as_ref().map_or_else(Graphs::default, |queue| waiting(queue).report())
+    }
+
+    fn pools(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        self.flush()
+    }
+
+    fn tensor_map(&self, tiled: &Tiled) -> Result<[u64; 16]> {
+        let Tiled { address, rows, columns, pitch, tile_rows } = *tiled;
+        let map = TensorMap::new(address, [rows, columns], pitch, [tile_rows, 64], 2, Swizzle::Bytes128)
+            .map_err(|error| Error::Device { device: "emulated".into(), what: error.to_string() })?;
+        // SAFETY: both are 128 bytes without padding.
+        Ok(unsafe { std::mem::transmute::<TensorMap, [u64; 16]>(map) })
+    }
+
+    fn hopper(&self) -> bool {
+        self.hopper
+    }
+}
+
+fn waiting(queue: &Mutex<Queue<List>>) -> MutexGuard<'_, Queue<List>> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Submit for &Emulation {
+    type Graph = List;
+
+    fn submit(&mut self, launch: &Launch<'_>) -> Result<()> {
+        // SAFETY: who asked for the launch promised it until it has run.
+        unsafe { self.run(launch) }
+    }
+
+    fn capture(&mut self, list: &List) -> Result<List> {
+        Ok(list.clone())
+    }
+
+    fn replay(&mut self, graph: &List) -> Result<()> {
+        graph.iter().try_for_each(|launch| self.submit(&launch))
+    }
+}
+
+impl Emulation {
+    /// Runs a launch to its end.
+    ///
+    /// # Safety
+    /// As [`Executor::launch`].
+    unsafe fn run(&self, launch: &Launch<'_>) -> Result<()> {
         let failed = |what: String| Error::Device { device: "emulated".into(), what };
         let entry = find(ENTRIES, launch.kernel.name).map_err(|report| failed(report.to_string()))?;
         let emulated = fathom_emulator::Launch {
@@ -123,22 +216,6 @@ impl Executor for Emulation {
             .map_err(|report| failed(format!("{}: {report}", launch.kernel.name)))?;
         *self.counters.lock().unwrap_or_else(PoisonError::into_inner) += counters;
         Ok(())
-    }
-
-    fn synchronize(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn tensor_map(&self, tiled: &Tiled) -> Result<[u64; 16]> {
-        let Tiled { address, rows, columns, pitch, tile_rows } = *tiled;
-        let map = TensorMap::new(address, [rows, columns], pitch, [tile_rows, 64], 2, Swizzle::Bytes128)
-            .map_err(|error| Error::Device { device: "emulated".into(), what: error.to_string() })?;
-        // SAFETY: both are 128 bytes without padding.
-        Ok(unsafe { std::mem::transmute::<TensorMap, [u64; 16]>(map) })
-    }
-
-    fn hopper(&self) -> bool {
-        self.hopper
     }
 }
 

@@ -52,7 +52,8 @@ pub struct Graphs {
     pub captured: u64,
     /// Graphs submitted, each in place of its launches.
     pub replayed: u64,
-    /// Why launches are submitted one by one instead, where a list could not become a graph: results are the same.
+    /// Why the last list that could not become a graph is submitted launch by launch instead, whatever others did since:
+    /// results are the same.
     pub failure: Option<Error>,
 }
 
@@ -72,6 +73,26 @@ pub(crate) trait Executor: Debug + Send + Sync {
     /// # Safety
     /// There is so much memory at `to`, and nobody else uses it.
     unsafe fn upload(&self, to: u64, bytes: &[u8]) -> Result<()>;
+
+    /// As `upload`, ahead of the launches that are held back.
+    ///
+    /// # Safety
+    /// As `upload`; no launch that is held back reads or writes there.
+    unsafe fn upload_ahead(&self, to: u64, bytes: &[u8]) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.upload(to, bytes) }
+    }
+
+    /// How often launches that were held back have been submitted: one that was handed over at a count waits until it is
+    /// higher.
+    fn flushes(&self) -> u64 {
+        0
+    }
+
+    /// Whether memory that is given back is worth keeping: asking for it takes the device's or the driver's time.
+    fn pools(&self) -> bool {
+        false
+    }
 
     /// Copies to the host, and waits for it.
     ///
@@ -93,8 +114,8 @@ pub(crate) trait Executor: Debug + Send + Sync {
     /// reads and writes, and nothing else that is under way touches what it writes.
     unsafe fn launch(&self, launch: &Launch<'_>) -> Result<()>;
 
-    /// Hands over what is held back to be submitted together, and does not wait for it. All that is here but `allocate`
-    /// and `launch` begins with it.
+    /// Hands over what is held back to be submitted together, and does not wait for it. What copies, frees or waits begins
+    /// with it.
     fn flush(&self) -> Result<()> {
         Ok(())
     }

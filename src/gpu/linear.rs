@@ -57,7 +57,6 @@ pub(crate) fn linear(
         k: w.k() as u32,
         n: w.n() as u32,
         perturbation: session.perturbation(perturbation, w.n())?,
-        ..Default::default()
     };
     if hopper::runs(gpu, w.dtype()) {
         let kernels =

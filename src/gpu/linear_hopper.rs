@@ -25,7 +25,8 @@ pub(super) unsafe fn launch(
 ) -> Result<()> {
     let [rows, k, n] = [linear.rows, linear.k, linear.n].map(|size| size as usize);
     let form = kernels.form(gpu, (rows, linear.x), (n, linear.weight), k)?;
-    let params = LinearHopperParams { x_map: form.x_map, weight_map: form.weight_map, linear, padding: 0 };
+    let params =
+        LinearHopperParams { x_map: form.x_map, weight_map: form.weight_map, linear, padding: [0; 3] };
     // SAFETY: the caller's promise.
     unsafe { session.launch(form.kernel, &params, form.grid, form.threads, form.shared) }
 }

@@ -2,6 +2,7 @@
 //!
 //! One file an operation turns checked shapes into the parameters of `kernels/params.h`; an [`Executor`] runs them.
 
+mod arena;
 mod buffer;
 mod executor;
 mod hopper;
@@ -14,7 +15,7 @@ mod tile;
 pub(crate) mod cuda;
 #[cfg(feature = "emulator")]
 mod emulated;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(any(test, feature = "cuda", feature = "emulator"))]
 mod queue;
 
 pub(crate) mod adapter;
@@ -33,6 +34,9 @@ pub(crate) mod rms_norm;
 pub(crate) mod rope;
 pub(crate) mod scale;
 
+#[cfg(all(test, feature = "emulator"))]
+mod naive;
+
 use std::{
     fmt,
     sync::{
@@ -41,6 +45,7 @@ use std::{
     },
 };
 
+use arena::Arena;
 pub(crate) use buffer::Buffer;
 #[cfg(feature = "emulator")]
 pub use emulated::Emulated;
@@ -56,14 +61,15 @@ pub struct Gpu(Arc<Shared>);
 
 struct Shared {
     name: String,
-    executor: Arc<dyn Executor>,
+    arena: Arc<Arena>,
     tables: Mutex<session::Tables>,
     launches: AtomicU64,
 }
 
 impl Gpu {
     pub(crate) fn new(name: String, executor: Arc<dyn Executor>) -> Self {
-        Self(Arc::new(Shared { name, executor, tables: Mutex::default(), launches: AtomicU64::new(0) }))
+        let arena = Arc::new(Arena::new(executor));
+        Self(Arc::new(Shared { name, arena, tables: Mutex::default(), launches: AtomicU64::new(0) }))
     }
 
     /// How messages call it: `cuda:0`, `emulated`.
@@ -77,7 +83,7 @@ impl Gpu {
     }
 
     /// Hands everything that was launched to the device's stream, without waiting for it: launches are gathered until then,
-    /// or until memory is written, read or given back. Only others that use the stream need to ask for it, before work of
+    /// or until tensors are written, read or copied, or there are many. Only others that use the stream need to ask for it, before work of
     /// their own that is to come after.
     ///
     /// # Errors
@@ -86,9 +92,14 @@ impl Gpu {
         self.executor().flush()
     }
 
-    /// How many lists of launches became graphs and how often those ran; nothing of the kind on the emulated device.
+    /// How many lists of launches became graphs and how often those ran, on a device that holds launches back.
     pub fn graphs(&self) -> Graphs {
         self.executor().graphs()
+    }
+
+    /// Gives the driver back the memory that tensors, weights and caches have let go, which is kept for later ones otherwise.
+    pub fn trim(&self) {
+        self.0.arena.release();
     }
 
     /// Waits until everything that was submitted has run.
@@ -100,7 +111,7 @@ impl Gpu {
     }
 
     pub(crate) fn executor(&self) -> &dyn Executor {
-        &*self.0.executor
+        self.0.arena.executor()
     }
 
     /// Opens the launch of an operation; others wait until it is dropped.

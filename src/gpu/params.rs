@@ -12,10 +12,10 @@ pub const EPILOGUE_NONE: u32 = 0;
 pub const EPILOGUE_GELU_TANH: u32 = 1;
 pub const EPILOGUE_GELU_ERF: u32 = 2;
 pub const EPILOGUE_RESIDUAL: u32 = 3;
-pub const EPILOGUE_ADD: u32 = 4;
 pub const ROTATE_NONE: u32 = 0;
 pub const ROTATE_INTERLEAVED: u32 = 1;
 pub const ROTATE_HALF_SPLIT: u32 = 2;
+pub const TOKEN_CHOSEN: u32 = 2147483648;
 #[doc = " Rows of elements."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
@@ -89,34 +89,26 @@ pub struct LinearParams {
     pub out: Rows,
     #[doc = " f32 [n]"]
     pub bias: u64,
-    #[doc = " f32 [rows][added_pitch]"]
-    pub added: u64,
-    pub added_pitch: u32,
     pub epilogue: u32,
     pub rows: u32,
     pub k: u32,
     pub n: u32,
-    pub padding: u32,
     pub perturbation: Perturbation,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of LinearParams"][::core::mem::size_of::<LinearParams>() - 120usize];
+    ["Size of LinearParams"][::core::mem::size_of::<LinearParams>() - 104usize];
     ["Alignment of LinearParams"][::core::mem::align_of::<LinearParams>() - 8usize];
     ["Offset of field: LinearParams::x"][::core::mem::offset_of!(LinearParams, x) - 0usize];
     ["Offset of field: LinearParams::weight"][::core::mem::offset_of!(LinearParams, weight) - 16usize];
     ["Offset of field: LinearParams::out"][::core::mem::offset_of!(LinearParams, out) - 32usize];
     ["Offset of field: LinearParams::bias"][::core::mem::offset_of!(LinearParams, bias) - 48usize];
-    ["Offset of field: LinearParams::added"][::core::mem::offset_of!(LinearParams, added) - 56usize];
-    ["Offset of field: LinearParams::added_pitch"]
-        [::core::mem::offset_of!(LinearParams, added_pitch) - 64usize];
-    ["Offset of field: LinearParams::epilogue"][::core::mem::offset_of!(LinearParams, epilogue) - 68usize];
-    ["Offset of field: LinearParams::rows"][::core::mem::offset_of!(LinearParams, rows) - 72usize];
-    ["Offset of field: LinearParams::k"][::core::mem::offset_of!(LinearParams, k) - 76usize];
-    ["Offset of field: LinearParams::n"][::core::mem::offset_of!(LinearParams, n) - 80usize];
-    ["Offset of field: LinearParams::padding"][::core::mem::offset_of!(LinearParams, padding) - 84usize];
+    ["Offset of field: LinearParams::epilogue"][::core::mem::offset_of!(LinearParams, epilogue) - 56usize];
+    ["Offset of field: LinearParams::rows"][::core::mem::offset_of!(LinearParams, rows) - 60usize];
+    ["Offset of field: LinearParams::k"][::core::mem::offset_of!(LinearParams, k) - 64usize];
+    ["Offset of field: LinearParams::n"][::core::mem::offset_of!(LinearParams, n) - 68usize];
     ["Offset of field: LinearParams::perturbation"]
-        [::core::mem::offset_of!(LinearParams, perturbation) - 88usize];
+        [::core::mem::offset_of!(LinearParams, perturbation) - 72usize];
 };
 #[doc = " What linear_hopper.cu takes: `linear`, and the tensor maps of its operands in tiles of 64 channels, 64 or 128 columns of\n W and as many rows of x as the kernel's name says."]
 #[repr(C)]
@@ -126,7 +118,7 @@ pub struct LinearHopperParams {
     pub x_map: [u64; 16usize],
     pub weight_map: [u64; 16usize],
     pub linear: LinearParams,
-    pub padding: u64,
+    pub padding: [u64; 3usize],
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
@@ -139,7 +131,7 @@ const _: () = {
     ["Offset of field: LinearHopperParams::linear"]
         [::core::mem::offset_of!(LinearHopperParams, linear) - 256usize];
     ["Offset of field: LinearHopperParams::padding"]
-        [::core::mem::offset_of!(LinearHopperParams, padding) - 376usize];
+        [::core::mem::offset_of!(LinearHopperParams, padding) - 360usize];
 };
 impl Default for LinearHopperParams {
     fn default() -> Self {
@@ -426,6 +418,8 @@ pub struct EmbeddingParams {
     pub out: Rows,
     #[doc = " u32 [rows]"]
     pub ids: u64,
+    #[doc = " u32: ids that arg_max left on the device; 0: none"]
+    pub chosen: u64,
     #[doc = " u64 [rows]: addresses of f32 [width], or 0; 0: none"]
     pub latents: u64,
     #[doc = " u32 [rows]"]
@@ -433,26 +427,27 @@ pub struct EmbeddingParams {
     pub rows: u32,
     pub width: u32,
     pub scale: f32,
-    pub padding: u32,
+    pub vocabulary: u32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
-    ["Size of EmbeddingParams"][::core::mem::size_of::<EmbeddingParams>() - 88usize];
+    ["Size of EmbeddingParams"][::core::mem::size_of::<EmbeddingParams>() - 96usize];
     ["Alignment of EmbeddingParams"][::core::mem::align_of::<EmbeddingParams>() - 8usize];
     ["Offset of field: EmbeddingParams::table"][::core::mem::offset_of!(EmbeddingParams, table) - 0usize];
     ["Offset of field: EmbeddingParams::position_table"]
         [::core::mem::offset_of!(EmbeddingParams, position_table) - 16usize];
     ["Offset of field: EmbeddingParams::out"][::core::mem::offset_of!(EmbeddingParams, out) - 32usize];
     ["Offset of field: EmbeddingParams::ids"][::core::mem::offset_of!(EmbeddingParams, ids) - 48usize];
+    ["Offset of field: EmbeddingParams::chosen"][::core::mem::offset_of!(EmbeddingParams, chosen) - 56usize];
     ["Offset of field: EmbeddingParams::latents"]
-        [::core::mem::offset_of!(EmbeddingParams, latents) - 56usize];
+        [::core::mem::offset_of!(EmbeddingParams, latents) - 64usize];
     ["Offset of field: EmbeddingParams::positions"]
-        [::core::mem::offset_of!(EmbeddingParams, positions) - 64usize];
-    ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 72usize];
-    ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 76usize];
-    ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 80usize];
-    ["Offset of field: EmbeddingParams::padding"]
-        [::core::mem::offset_of!(EmbeddingParams, padding) - 84usize];
+        [::core::mem::offset_of!(EmbeddingParams, positions) - 72usize];
+    ["Offset of field: EmbeddingParams::rows"][::core::mem::offset_of!(EmbeddingParams, rows) - 80usize];
+    ["Offset of field: EmbeddingParams::width"][::core::mem::offset_of!(EmbeddingParams, width) - 84usize];
+    ["Offset of field: EmbeddingParams::scale"][::core::mem::offset_of!(EmbeddingParams, scale) - 88usize];
+    ["Offset of field: EmbeddingParams::vocabulary"]
+        [::core::mem::offset_of!(EmbeddingParams, vocabulary) - 92usize];
 };
 #[doc = " out[i] = *from[i] for `rows` rows of f32, each at an address of its own."]
 #[repr(C)]

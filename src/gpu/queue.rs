@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
@@ -31,7 +32,7 @@ pub(crate) trait Submit {
     /// Submits one launch.
     fn submit(&mut self, launch: &Launch<'_>) -> Result<()>;
 
-    /// Makes a graph of a list, and submits nothing.
+    /// Makes a graph of a list, and submits nothing, also where there is no graph of it.
     fn capture(&mut self, list: &List) -> Result<Self::Graph>;
 
     /// Submits the launches of a graph.
@@ -86,15 +87,24 @@ impl List {
     }
 }
 
+/// A list that was submitted one by one, known by its fingerprint. Two lists of one fingerprint do no harm: the other one
+/// becomes a graph at first sight, or none.
+struct Seen {
+    fingerprint: u64,
+    /// Whether no graph could be made of it.
+    refused: bool,
+}
+
 /// Launches in the order of their coming, submitted when asked to.
 pub(crate) struct Queue<G> {
     waiting: List,
-    /// Fingerprints of lists that were submitted, the latest at the end. Two lists of one fingerprint do no harm: one of
-    /// them becomes a graph at first sight.
-    seen: VecDeque<u64>,
+    /// The latest at the end.
+    seen: VecDeque<Seen>,
     /// The latest used at the end.
     graphs: VecDeque<(u64, List, G)>,
     report: Graphs,
+    /// Lists that were submitted.
+    flushes: u64,
 }
 
 impl<G> Default for Queue<G> {
@@ -104,7 +114,17 @@ impl<G> Default for Queue<G> {
             seen: VecDeque::new(),
             graphs: VecDeque::new(),
             report: Graphs::default(),
+            flushes: 0,
         }
+    }
+}
+
+impl<G> fmt::Debug for Queue<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("waiting", &self.waiting)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,9 +137,18 @@ impl<G> Queue<G> {
 
     /// Submits what waits. After an error nothing waits any longer.
     pub(crate) fn flush<S: Submit<Graph = G>>(&mut self, to: &mut S) -> Result<()> {
+        if self.waiting.launches.is_empty() {
+            return Ok(());
+        }
         let submitted = self.submit(to);
         self.waiting.clear();
+        self.flushes += 1;
         submitted
+    }
+
+    /// Lists submitted so far.
+    pub(crate) fn flushes(&self) -> u64 {
+        self.flushes
     }
 
     /// What became of graphs so far.
@@ -128,8 +157,7 @@ impl<G> Queue<G> {
     }
 
     fn submit<S: Submit<Graph = G>>(&mut self, to: &mut S) -> Result<()> {
-        // A stream that cannot be captured once is not asked again.
-        if self.waiting.launches.len() < SHORTEST || self.report.failure.is_some() {
+        if self.waiting.launches.len() < SHORTEST {
             return self.one_by_one(to);
         }
         let fingerprint = self.waiting.fingerprint();
@@ -140,11 +168,14 @@ impl<G> Queue<G> {
             self.report.replayed += 1;
             return replayed;
         }
-        if !self.seen.contains(&fingerprint) {
-            self.seen.push_back(fingerprint);
-            if self.seen.len() > SEEN {
+        let Some(seen) = self.seen.iter_mut().find(|seen| seen.fingerprint == fingerprint) else {
+            if self.seen.len() == SEEN {
                 self.seen.pop_front();
             }
+            self.seen.push_back(Seen { fingerprint, refused: false });
+            return self.one_by_one(to);
+        };
+        if seen.refused {
             return self.one_by_one(to);
         }
         match to.capture(&self.waiting) {
@@ -159,6 +190,8 @@ impl<G> Queue<G> {
                 replayed
             }
             Err(failure) => {
+                // This list is not tried again while it is remembered; others are.
+                seen.refused = true;
                 self.report.failure = Some(failure);
                 self.one_by_one(to)
             }

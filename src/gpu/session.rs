@@ -51,41 +51,47 @@ pub(super) struct Tables([Option<Kept>; TABLES]);
 struct Kept {
     buffer: Buffer,
     contents: Vec<u8>,
+    /// Submissions of the device when the last launch that reads it was handed over: it may wait until there is another.
+    read_at: u64,
 }
 
 /// One operation at a time: between the writing of its tables and its launches nothing else is submitted.
 pub(crate) struct Session<'g> {
     gpu: &'g Gpu,
     tables: MutexGuard<'g, Tables>,
+    /// Tables that its launches read.
+    handed: [bool; TABLES],
 }
 
 impl<'g> Session<'g> {
     pub(super) fn new(gpu: &'g Gpu) -> Self {
         let tables = gpu.0.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { gpu, tables }
+        Self { gpu, tables, handed: [false; TABLES] }
     }
 
-    /// The address of `rows` on the device. What is there already is not copied again.
+    /// The address of `rows` on the device, for launches of this session. What is there already is not copied again.
     pub(crate) fn table<T: Pod>(&mut self, table: Table, rows: &[T]) -> Result<u64> {
         let contents: &[u8] = bytemuck::cast_slice(rows);
+        let gpu = self.gpu;
         let kept = self.room(table, contents.len())?;
         if kept.contents != contents {
             kept.contents.clear();
-            kept.buffer.write(0, contents)?;
+            if kept.read_at == gpu.executor().flushes() {
+                kept.buffer.write(0, contents)?;
+            } else {
+                // SAFETY: whatever read it was submitted.
+                unsafe { kept.buffer.write_ahead(contents)? };
+            }
             kept.contents.extend_from_slice(contents);
         }
-        Ok(kept.buffer.address())
+        let address = kept.buffer.address();
+        self.handed[table as usize] = true;
+        Ok(address)
     }
 
     /// The address of `bytes` bytes that kernels write.
     pub(crate) fn memory(&mut self, table: Table, bytes: usize) -> Result<u64> {
         Ok(self.room(table, bytes)?.buffer.address())
-    }
-
-    /// Reads back what kernels wrote to `table`.
-    pub(crate) fn read<T: Pod>(&mut self, table: Table, rows: &mut [T]) -> Result<()> {
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(rows);
-        self.room(table, bytes.len())?.buffer.read(0, bytes)
     }
 
     /// A table of at least `bytes` bytes; one that grows loses its contents.
@@ -95,7 +101,9 @@ impl<'g> Session<'g> {
             Some(enough) => kept.insert(enough),
             None => {
                 let buffer = Buffer::new(self.gpu, bytes.next_power_of_two().max(4096))?;
-                kept.insert(Kept { buffer, contents: Vec::new() })
+                // Launches of its last owner may wait.
+                let read_at = self.gpu.executor().flushes();
+                kept.insert(Kept { buffer, contents: Vec::new(), read_at })
             }
         };
         Ok(kept)
@@ -183,7 +191,12 @@ impl<'g> Session<'g> {
             Launch { kernel, params: bytemuck::bytes_of(params), grid, block, shared: shared as u32 };
         self.gpu.count();
         // SAFETY: the caller's promise.
-        unsafe { self.gpu.executor().launch(&launch) }
+        let launched = unsafe { self.gpu.executor().launch(&launch) };
+        // Read after the launch: where another thread submitted it meanwhile, the count is late, never early.
+        let submitted = self.gpu.executor().flushes();
+        let read = self.tables.0.iter_mut().zip(self.handed).filter(|(_, handed)| *handed);
+        read.filter_map(|(table, _)| table.as_mut()).for_each(|table| table.read_at = submitted);
+        launched
     }
 }
 

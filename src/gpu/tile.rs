@@ -1,8 +1,5 @@
 //! Tiles of products (`kernels/gemm.h`, `kernels/gemm_f32.h`): which kernel runs, and its grid.
 
-#[cfg(all(test, feature = "emulator"))]
-mod tests;
-
 use super::Kernel;
 use crate::DType;
 

@@ -1,13 +1,15 @@
 //! What enters the network: rows of the embedding table, and thoughts in their places.
 
 use super::{missing, together};
-use crate::{Device, Result, Tensor, Weight, cpu, error::check, gpu};
+use crate::{Device, Result, Tensor, Tokens, Weight, cpu, error::check, gpu};
 
 /// One row's input.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
     /// A token's embedding.
     Token(u32),
+    /// The embedding of one of the tokens that an operation chose; all of a call are of the same ones.
+    Chosen(&'a Tokens, usize),
     /// A row of a tensor in its place: a continuous thought.
     Row(&'a Tensor, usize),
 }
@@ -25,7 +27,7 @@ pub struct Positions<'a> {
 /// that a tied one exists once.
 ///
 /// # Errors
-/// An id outside the vocabulary; a row of another width, or past the end; a position outside its table; a table without channels;
+/// An id outside the vocabulary, or chosen from a larger one; a row of another width, or past the end; a position outside its table; a table without channels;
 /// operands on different devices.
 pub fn embedding(
     table: &Weight,
@@ -35,11 +37,23 @@ pub fn embedding(
     out: &mut Tensor,
 ) -> Result<()> {
     check("embedding", table.k() > 0, || "a table without channels".into())?;
+    let mut chosen = None;
     for input in inputs {
         match *input {
             Input::Token(id) => check("embedding", (id as usize) < table.n(), || {
                 format!("token {id} of a vocabulary of {}", table.n())
             })?,
+            Input::Chosen(tokens, row) => {
+                let [count, of] = [tokens.len(), tokens.vocabulary()];
+                let fits = row < count && count <= 1 << 31 && of <= table.n();
+                check("embedding", fits, || {
+                    format!("token {row} of {count} from a vocabulary of {of}, for one of {}", table.n())
+                })?;
+                together("embedding", table.device(), &[tokens.device()])?;
+                check("embedding", std::ptr::eq(*chosen.get_or_insert(tokens), tokens), || {
+                    "tokens that were chosen by several operations".into()
+                })?;
+            }
             Input::Row(rows, row) => {
                 check("embedding", rows.width() == table.k() && row < rows.rows(), || {
                     let [of, width] = [rows.rows(), rows.width()];

@@ -1,7 +1,7 @@
 //! Products, in each of their tiles.
 
 use fathom::{
-    DType, Perturb, Tensor, Weight,
+    DType, Perturb, Tensor, Tokens, Weight,
     kv::{Layout, Run, Sequence},
     ops::{
         adapter::adapter,
@@ -104,9 +104,9 @@ fn largest(card: Card, dtype: DType, rows: usize, tile: usize) {
         let weight = Weight::from_fn(device, dtype, CHANNELS, columns, |i, j| {
             weights[i * columns + j] * if j < 33 * tile { 1.0 } else { 4.0 }
         })?;
-        let mut found = Vec::new();
+        let mut found = Tokens::empty(device);
         arg_max(&x, &weight, &mut found)?;
-        Ok(found.into_iter().map(|column| column as f32).collect())
+        Ok(found.to_vec()?.into_iter().map(|column| column as f32).collect())
     });
 }
 

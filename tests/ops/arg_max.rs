@@ -1,7 +1,7 @@
 //! The column of the largest element of x·W.
 
 use fathom::{
-    DType, Device, Tensor, Weight,
+    DType, Device, Tensor, Tokens, Weight,
     ops::{
         arg_max::arg_max,
         linear::{Epilogue, linear},
@@ -18,11 +18,16 @@ use crate::common::{SHARED, assert_rows_are_independent, everywhere, on_any_pool
 /// The columns, whatever was in their place before.
 #[track_caller]
 fn columns(x: &Tensor, head: &Weight) -> Vec<u32> {
-    let (mut fresh, mut stale) = (Vec::new(), vec![u32::MAX; x.rows() + 3]);
-    arg_max(x, head, &mut fresh).expect("operands that fit");
-    arg_max(x, head, &mut stale).expect("operands that fit");
-    assert_eq!(stale, fresh, "over stale columns");
-    fresh
+    let of = |x: &Tensor, out: &mut Tokens| {
+        arg_max(x, head, out).expect("operands that fit");
+        out.to_vec().expect("a device that works")
+    };
+    let (mut fresh, mut stale) = (Tokens::empty(x.device()), Tokens::empty(x.device()));
+    let more = tensor(x.device(), x.rows() + 3, x.width(), &vec![-1.0; (x.rows() + 3) * x.width()]);
+    of(&more, &mut stale);
+    let columns = of(x, &mut fresh);
+    assert_eq!(of(x, &mut stale), columns, "over stale columns");
+    columns
 }
 
 fn first_largest(row: &[f32]) -> u32 {

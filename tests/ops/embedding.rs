@@ -1,8 +1,11 @@
 //! Rows of the embedding table, stored as the head `[h, vocabulary]`.
 
 use fathom::{
-    Device,
-    ops::embedding::{Input, Positions, embedding, embedding_backward},
+    Device, Tokens,
+    ops::{
+        arg_max::arg_max,
+        embedding::{Input, Positions, embedding, embedding_backward},
+    },
 };
 use fathom_testkit::{
     compare::assert_same_bits,
@@ -13,7 +16,11 @@ use fathom_testkit::{
 
 use rayon::prelude::*;
 
-use crate::common::{DTYPES, added, devices, on_any_pool, tensor, weight, written};
+use crate::common::{DTYPES, added, devices, everywhere, on_any_pool, tensor, weight, written};
+
+fn diagonal(n: usize) -> Vec<f32> {
+    (0..n * n).map(|at| f32::from(u8::from(at / n == at % n))).collect()
+}
 
 fn tokens(ids: &[u32]) -> Vec<Input<'_>> {
     ids.iter().map(|&id| Input::Token(id)).collect()
@@ -90,6 +97,7 @@ fn each_step_rounds_once_on_any_pool() {
                     let x = match fed[row] {
                         Input::Token(id) => scale * tokens[channel * vocabulary + id as usize],
                         Input::Row(_, latent) => latents[latent * h + channel],
+                        Input::Chosen(..) => unreachable!("none is fed"),
                     };
                     if placed { x + places[channel * context + of_rows[row] as usize] } else { x }
                 };
@@ -100,6 +108,42 @@ fn each_step_rounds_once_on_any_pool() {
                 assert_eq!(got, expected, "{device} {dtype} {h} channels, placed {placed}");
             }
         }
+    }
+}
+
+/// Tokens that a head chose are embedded as if the host had named them, among others and over again.
+#[test]
+fn chosen_tokens() {
+    let (h, vocabulary) = (9, 40);
+    let table = Inputs::new(4).bell(h * vocabulary);
+    for (device, dtype) in everywhere() {
+        let ids = [39, 0, 17, 17, 5];
+        let logits: Vec<f32> = ids
+            .iter()
+            .flat_map(|&id| (0..vocabulary).map(move |column| f32::from(u8::from(column == id))))
+            .collect();
+        let identity = weight(&device, dtype, vocabulary, vocabulary, &diagonal(vocabulary));
+        let mut chosen = Tokens::empty(&device);
+        arg_max(&tensor(&device, ids.len(), vocabulary, &logits), &identity, &mut chosen).unwrap();
+        let table = weight(&device, dtype, h, vocabulary, &table);
+        let fed: Vec<Input<'_>> = [4, 0, 0, 2, 3, 1]
+            .map(|row| Input::Chosen(&chosen, row))
+            .into_iter()
+            .chain(tokens(&[7]))
+            .collect();
+        let named = tokens(&[5, 39, 39, 17, 17, 0, 7]);
+        let of = |fed: &[Input<'_>]| written(&device, |out| embedding(&table, fed, 2.0, None, out));
+        assert_eq!(of(&fed), of(&named), "{device} {dtype}");
+
+        let mut history = Tokens::empty(&device);
+        for _ in 0..3 {
+            history.append(&chosen).unwrap();
+        }
+        assert_eq!(
+            history.to_vec().unwrap(),
+            ids.repeat(3).iter().map(|&id| id as u32).collect::<Vec<_>>(),
+            "{device} {dtype}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every shape that does not fit is an error that names the operation, and never a panic.
 
 use fathom::{
-    DType, Device, Error, Keep, Perturb, Result, Tensor, Weight,
+    DType, Device, Error, Keep, Perturb, Result, Tensor, Tokens, Weight,
     kv::{Layout, Sequence},
     ops::{
         adapter::adapter,
@@ -14,7 +14,7 @@ use fathom::{
         layer_norm::layer_norm,
         linear::{Epilogue, linear},
         perturb::perturb,
-        rms_norm::rms_norm,
+        rms_norm::{double_norm, rms_norm},
         rope,
     },
     random::{Coordinates, Draw, Site},
@@ -133,7 +133,7 @@ fn adapters() {
 
 #[test]
 fn arg_maxes() {
-    let of = |width, k, n| arg_max(&zeros(2, width), &weight(k, n), &mut Vec::new());
+    let of = |width, k, n| arg_max(&zeros(2, width), &weight(k, n), &mut Tokens::empty(&Device::Cpu));
     let cases = [
         ("a narrow row", of(3, 4, 6)),
         ("a wide row", of(5, 4, 6)),
@@ -157,6 +157,19 @@ fn embeddings() {
         ("without channels", of(0, 6, &[1])),
     ];
     refused("embedding", cases);
+
+    let among = |n, rows| {
+        let mut chosen = Tokens::empty(&Device::Cpu);
+        arg_max(&zeros(rows, 4), &weight(4, n), &mut chosen).map(|()| chosen).unwrap()
+    };
+    let (small, large) = (among(6, 2), among(7, 2));
+    let of = |inputs: &[Input<'_>]| embedding(&weight(4, 6), inputs, 1.0, None, &mut zeros(1, 1));
+    let cases = [
+        ("past those chosen", of(&[Input::Chosen(&small, 2)])),
+        ("chosen among more", of(&[Input::Chosen(&large, 0)])),
+        ("of two operations", of(&[Input::Chosen(&small, 0), Input::Chosen(&among(6, 1), 0)])),
+    ];
+    refused("embedding", cases);
 }
 
 #[test]
@@ -176,6 +189,15 @@ fn norms() {
         "rms_norm",
         [("few weights", rms(4, 3)), ("many weights", rms(4, 5)), ("no channels", rms(0, 0))],
     );
+    let double = |width, first: usize, second: usize| {
+        double_norm(&mut zeros(2, width), [&zeros(1, first), &zeros(1, second)], 1e-5, &mut zeros(1, 1))
+    };
+    let cases = [
+        ("few weights of the first", double(4, 3, 4)),
+        ("many weights of the second", double(4, 4, 5)),
+        ("no channels", double(0, 0, 0)),
+    ];
+    refused("double_norm", cases);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod shape;
 use std::{hint::black_box, sync::Arc};
 
 use fathom::{
-    Perturb, Result, Tensor, Weight,
+    Perturb, Result, Tensor, Tokens, Weight,
     kv::{Run, Sequence},
     ops::{
         adapter::adapter,
@@ -73,7 +73,7 @@ pub(crate) struct Step {
     state: Tensor,
     scratch: Scratch,
     core: sandwich::Scratch,
-    answers: Vec<u32>,
+    answers: Tokens,
 }
 
 impl Step {
@@ -94,7 +94,7 @@ impl Step {
             state: place.empty(),
             scratch: Scratch::new(place),
             core: sandwich::Scratch::new(&place.device, place.dtype),
-            answers: Vec::new(),
+            answers: Tokens::empty(&place.device),
         })
     }
 

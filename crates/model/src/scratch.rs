@@ -24,6 +24,8 @@ pub struct Scratch {
     /// Rows that are left of another tensor, or the branch that joins the stream.
     pub(crate) aside: Tensor,
     pub(crate) turns: Tensor,
+    /// Positions and frequencies of `turns`.
+    turned: (Vec<usize>, Vec<f32>),
     pub(crate) sandwich: sandwich::Scratch,
     pub(crate) positions: Vec<usize>,
     pub(crate) ids: Vec<u32>,
@@ -45,6 +47,7 @@ impl Scratch {
             aside: empty(),
             picked: operand(),
             turns: empty(),
+            turned: (Vec::new(), Vec::new()),
             sandwich: sandwich::Scratch::new(device, dtype),
             positions: Vec::new(),
             ids: Vec::new(),
@@ -53,11 +56,30 @@ impl Scratch {
         }
     }
 
-    /// Takes the rotary angles of rows at `positions`.
+    /// Takes the rotary angles of rows at `positions`, unless it has them from the pass before.
     pub(crate) fn turn(&mut self, positions: impl Iterator<Item = usize>, frequencies: &[f32]) -> Result<()> {
         self.positions.clear();
         self.positions.extend(positions);
-        angles(&self.positions, frequencies, &mut self.turns)
+        let (of, by) = &mut self.turned;
+        if *of != self.positions || *by != frequencies {
+            // Neither is true of what is left where this fails.
+            of.clear();
+            by.clear();
+            angles(&self.positions, frequencies, &mut self.turns)?;
+            of.clone_from(&self.positions);
+            by.extend_from_slice(frequencies);
+        }
+        Ok(())
+    }
+
+    /// The angles for `times` as many rows, which stand where those of the first do.
+    pub(crate) fn repeat_turns(&mut self, times: usize) -> Result<()> {
+        if times != 1 {
+            let once = std::mem::take(&mut self.turned.0);
+            self.turns.repeat(times)?;
+            self.turned.0 = once.repeat(times);
+        }
+        Ok(())
     }
 }
 

@@ -40,7 +40,7 @@ impl Context {
         let capability = capability(device).map_err(unavailable)?;
         // SAFETY: a device that the driver gave.
         let opened = unsafe {
-            keep_memory(device).and_then(|()| primary_ctx::retain(device)).and_then(|context| {
+            primary_ctx::retain(device).and_then(|context| {
                 let stream =
                     ctx::set_current(context).and_then(|()| stream::create(stream::StreamKind::NonBlocking));
                 if stream.is_err() {
@@ -141,20 +141,4 @@ fn capability(device: sys::CUdevice) -> std::result::Result<(i32, i32), String> 
         return Err(format!("its compute capability is {major}.{minor}, the kernels want 8.0"));
     }
     if pools { Ok((major, minor)) } else { Err("it has no stream-ordered memory".into()) }
-}
-
-/// Has a device's pool keep memory that was given back, which it returns to the system at every wait otherwise.
-///
-/// # Safety
-/// The driver gave the device.
-unsafe fn keep_memory(device: sys::CUdevice) -> std::result::Result<(), DriverError> {
-    let mut threshold = u64::MAX;
-    // SAFETY: the caller's promise; the attribute is a u64.
-    unsafe {
-        result::mem_pool::set_attribute(
-            device::get_default_mem_pool(device)?,
-            sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD,
-            (&raw mut threshold).cast(),
-        )
-    }
 }

@@ -37,10 +37,11 @@ impl Modules {
         kernel: Kernel,
         shared: u32,
     ) -> Result<sys::CUfunction> {
-        let mut found = match self.functions.get(&kernel) {
-            Some(found) => *found,
-            None => self.find(context, kernel)?,
-        };
+        let known = self.functions.get(&kernel).copied();
+        if let Some(found) = known.filter(|found| found.allowed >= shared) {
+            return Ok(found.function);
+        }
+        let mut found = known.map_or_else(|| self.find(context, kernel), Ok)?;
         if found.allowed < shared {
             let most = Attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             // SAFETY: a function of a module that is loaded.

@@ -26,8 +26,10 @@ pub(super) struct Staging {
 
 struct Memory {
     start: *mut u8,
-    events: [sys::CUevent; SEGMENTS],
+    events: [Event; SEGMENTS],
 }
+
+struct Event(sys::CUevent);
 
 /// The first free byte of the ring.
 #[derive(Default)]
@@ -68,8 +70,8 @@ impl Staging {
             // its segment's last ones have run.
             unsafe {
                 if let Some(left) = left {
-                    event::record(memory.events[left], stream)?;
-                    event::synchronize(memory.events[at / SEGMENT])?;
+                    event::record(memory.events[left].0, stream)?;
+                    event::synchronize(memory.events[at / SEGMENT].0)?;
                 }
                 let staged = memory.start.add(at);
                 staged.copy_from_nonoverlapping(piece.as_ptr(), piece.len());
@@ -84,7 +86,7 @@ impl Staging {
 
 impl Memory {
     fn new() -> Result<Self> {
-        let event = || event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING);
+        let event = || event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING).map(Event);
         let events = [event()?, event()?, event()?, event()?];
         // The host only writes it.
         // SAFETY: nobody else has it.
@@ -96,12 +98,14 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: made by `new`; no copy is under way. There is nobody to hear an error.
-        unsafe {
-            let _ = result::free_host(self.start.cast());
-            for event in self.events {
-                let _ = event::destroy(event);
-            }
-        }
+        let _ = unsafe { result::free_host(self.start.cast()) };
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: made by `Memory::new`. There is nobody to hear an error.
+        let _ = unsafe { event::destroy(self.0) };
     }
 }
 

@@ -2,7 +2,10 @@
 
 use cudarc::driver::{
     DriverError,
-    result::{self, graph},
+    result::{
+        self, graph,
+        stream::{self, StreamKind},
+    },
     sys,
 };
 
@@ -10,7 +13,7 @@ use super::{context::Context, modules::Modules};
 use crate::{
     Result,
     gpu::{
-        Launch, Tiled,
+        Launch,
         queue::{List, Submit},
     },
 };
@@ -19,19 +22,42 @@ use crate::{
 pub(super) struct Stream<'a> {
     pub(super) context: &'a Context,
     pub(super) modules: &'a mut Modules,
+    pub(super) recorder: &'a mut Recorder,
 }
 
-/// Launches of a stream that was captured.
+/// A stream for launches that are recorded and do not run. The one that they run on may be its owner's, who captures it or
+/// works on it from another thread meanwhile.
+#[derive(Default)]
+pub(super) struct Recorder(Option<sys::CUstream>);
+
+impl Recorder {
+    /// Made when it is wanted first; the context is bound.
+    fn stream(&mut self) -> std::result::Result<sys::CUstream, DriverError> {
+        match self.0 {
+            Some(stream) => Ok(stream),
+            // One that is not blocking has no part in what is captured or refused on the legacy stream.
+            None => Ok(*self.0.insert(stream::create(StreamKind::NonBlocking)?)),
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if let Some(stream) = self.0 {
+            // SAFETY: made by `stream`, with nothing under way on it. There is nobody to hear an error.
+            let _ = unsafe { stream::destroy(stream) };
+        }
+    }
+}
+
+/// Recorded launches.
 pub(super) struct Graph(sys::CUgraphExec);
 
-impl Submit for Stream<'_> {
-    type Graph = Graph;
-
-    fn submit(&mut self, launch: &Launch<'_>) -> Result<()> {
+impl Stream<'_> {
+    fn launch(&mut self, launch: &Launch<'_>, stream: sys::CUstream) -> Result<()> {
         let Launch { kernel, params, grid: [x, y, z], block, shared } = *launch;
         let function = self.modules.function(self.context, kernel, shared)?;
         let mut params = [params.as_ptr().cast_mut().cast()];
-        let stream = self.context.stream;
         // SAFETY: the promise of whom the launch is from. The driver copies the parameters.
         unsafe { result::launch_kernel(function, (x, y, z), (block, 1, 1), shared, stream, &mut params) }
             .map_err(|error| {
@@ -40,17 +66,26 @@ impl Submit for Stream<'_> {
                 self.context.failed(&how, error)
             })
     }
+}
+
+impl Submit for Stream<'_> {
+    type Graph = Graph;
+
+    fn submit(&mut self, launch: &Launch<'_>) -> Result<()> {
+        self.launch(launch, self.context.stream)
+    }
 
     fn capture(&mut self, list: &List) -> Result<Graph> {
         let context = self.context;
         let failed = |what: &'static str| move |error| context.failed(what, error);
+        let stream = self.recorder.stream().map_err(failed("a stream for graphs"))?;
         // What other threads do with other streams does not matter.
         let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        // SAFETY: the stream is alive, nobody else uses it meanwhile, and what is begun is ended whatever happens between.
-        let (submitted, captured) = unsafe {
-            result::stream::begin_capture(context.stream, mode).map_err(failed("beginning a graph"))?;
-            let submitted = list.iter().try_for_each(|launch| self.submit(&launch));
-            (submitted, result::stream::end_capture(context.stream))
+        // SAFETY: a stream that nobody else has; what is begun is ended whatever happens between.
+        let (recorded, captured) = unsafe {
+            stream::begin_capture(stream, mode).map_err(failed("beginning a graph"))?;
+            let recorded = list.iter().try_for_each(|launch| self.launch(&launch, stream));
+            (recorded, stream::end_capture(stream))
         };
         let made = captured.map_err(failed("ending a graph")).and_then(|captured| {
             // SAFETY: the graph was just made; the instance is another one, which stays.
@@ -61,7 +96,8 @@ impl Submit for Stream<'_> {
             };
             instance.map(Graph).map_err(failed("making a graph"))
         });
-        submitted.and(made)
+        // A launch that is refused says more than the end that it brings about.
+        recorded.and(made)
     }
 
     fn replay(&mut self, graph: &Graph) -> Result<()> {
@@ -118,29 +154,4 @@ pub(super) unsafe fn copy(
     };
     // SAFETY: the caller's promise.
     unsafe { sys::cuMemcpy2DAsync_v2(&raw const copy, stream).result() }
-}
-
-/// The map of a matrix of bf16 in tiles (`Executor::tensor_map`).
-pub(super) fn tensor_map(tiled: &Tiled) -> std::result::Result<[u64; 16], DriverError> {
-    let Tiled { address, rows, columns, pitch, tile_rows } = *tiled;
-    let mut map = sys::CUtensorMap { opaque: [0; 16] };
-    // SAFETY: two dimensions, one stride, as the arrays have; the address goes into the map as it is.
-    unsafe {
-        sys::cuTensorMapEncodeTiled(
-            &raw mut map,
-            sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
-            2,
-            std::ptr::without_provenance_mut(address as usize),
-            [columns, rows].as_ptr(),
-            [pitch].as_ptr(),
-            [64, tile_rows].as_ptr(),
-            [1, 1].as_ptr(),
-            sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
-            sys::CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
-            sys::CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-            sys::CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
-        )
-        .result()?;
-    }
-    Ok(map.opaque)
 }

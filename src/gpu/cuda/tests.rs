@@ -89,6 +89,31 @@ fn launches_that_come_again_run_as_a_graph() {
 }
 
 #[test]
+fn a_list_with_an_invalid_launch_keeps_no_other_from_becoming_a_graph() {
+    let Some(gpu) = gpu() else { return };
+    let kernel = crate::gpu::Kernel { file: "scale", name: "scale" };
+    // More threads than a block may have: it is refused where it is launched, and nothing of it runs.
+    let invalid = Launch { kernel, params: &[0; 64], grid: [1; 3], block: 4096, shared: 0 };
+    for _ in 0..3 {
+        for _ in 0..3 {
+            // SAFETY: it cannot run.
+            unsafe { gpu.executor().launch(&invalid) }.expect("a launch that waits");
+        }
+        gpu.flush().expect_err("an invalid launch");
+    }
+    assert!(gpu.graphs().failure.is_some());
+    let mut x = Tensor::new(&Device::Gpu(gpu.clone()), 2, 3, vec![1.0; 6]).expect("memory");
+    for pass in 1..=3 {
+        for _ in 0..4 {
+            scale(&mut x, 2.0).expect("a launch");
+        }
+        assert_eq!(x.to_vec().expect("elements"), vec![f32::powi(16.0, pass); 6]);
+    }
+    let Graphs { captured, replayed, .. } = gpu.graphs();
+    assert_eq!((captured, replayed), (1, 2));
+}
+
+#[test]
 fn a_kernel_that_is_not_there_is_named() {
     let Some(gpu) = gpu() else { return };
     for (file, name) in [("no_such_file", "scale"), ("scale", "no_such_kernel")] {

@@ -13,7 +13,8 @@ enum Ran {
 struct Recorder {
     ran: Vec<Ran>,
     captures: usize,
-    cannot_capture: bool,
+    /// The launches that cannot be captured.
+    uncapturable: Vec<u8>,
     refuses: Option<u8>,
 }
 
@@ -34,10 +35,11 @@ impl Submit for Recorder {
 
     fn capture(&mut self, list: &List) -> Result<Vec<u8>> {
         self.captures += 1;
-        if self.cannot_capture {
-            return Err(error("no capture"));
+        let params = || list.iter().map(|launch| launch.params[0]);
+        if let Some(param) = params().find(|param| self.uncapturable.contains(param)) {
+            return Err(error(&format!("no capture of {param}")));
         }
-        Ok(list.iter().map(|launch| launch.params[0]).collect())
+        Ok(params().collect())
     }
 
     fn replay(&mut self, graph: &Vec<u8>) -> Result<()> {
@@ -176,15 +178,62 @@ fn what_is_remembered_of_lists_is_bounded() {
 }
 
 #[test]
-fn a_list_that_cannot_be_captured_runs_one_by_one_and_is_reported() {
+fn a_list_that_cannot_be_captured_runs_one_by_one_and_others_become_graphs() {
     let (mut queue, mut recorder) = (Queue::default(), Recorder::default());
-    recorder.cannot_capture = true;
+    recorder.uncapturable = vec![2, 8];
     for _ in 0..3 {
         assert_eq!(flush(&mut queue, &mut recorder, &[1, 2, 3]), alone(&[1, 2, 3]));
     }
     assert_eq!(recorder.captures, 1, "not tried again");
-    let failure = Some(error("no capture"));
-    assert_eq!(queue.report(), Graphs { captured: 0, replayed: 0, failure });
+    let report = |captured, replayed, of| {
+        let failure = Some(error(&format!("no capture of {of}")));
+        Graphs { captured, replayed, failure }
+    };
+    assert_eq!(queue.report(), report(0, 0, 2));
+
+    assert_eq!(flush(&mut queue, &mut recorder, &[4, 5, 6]), alone(&[4, 5, 6]));
+    assert_eq!(flush(&mut queue, &mut recorder, &[4, 5, 6]), in_graph(&[4, 5, 6]));
+    assert_eq!(queue.report(), report(1, 1, 2), "a graph takes no failure back");
+
+    for _ in 0..2 {
+        assert_eq!(flush(&mut queue, &mut recorder, &[7, 8, 9]), alone(&[7, 8, 9]));
+    }
+    assert_eq!(queue.report(), report(1, 1, 8), "the last failure");
+    for params in [[1, 2, 3], [7, 8, 9]] {
+        assert_eq!(flush(&mut queue, &mut recorder, &params), alone(&params));
+    }
+    assert_eq!(flush(&mut queue, &mut recorder, &[4, 5, 6]), in_graph(&[4, 5, 6]));
+    assert_eq!(recorder.captures, 3);
+}
+
+#[test]
+fn a_list_whose_capture_was_forgotten_is_tried_again() {
+    let (mut queue, mut recorder) = (Queue::default(), Recorder::default());
+    recorder.uncapturable = vec![2];
+    let list = |index: usize| [index as u8, (index >> 8) as u8, 7];
+    for _ in 0..2 {
+        assert_eq!(flush(&mut queue, &mut recorder, &[2, 2, 2]), alone(&[2, 2, 2]));
+    }
+    recorder.uncapturable.clear();
+    for index in 0..SEEN {
+        flush(&mut queue, &mut recorder, &list(index));
+    }
+    assert_eq!(flush(&mut queue, &mut recorder, &[2, 2, 2]), alone(&[2, 2, 2]), "as at first sight");
+    assert_eq!(flush(&mut queue, &mut recorder, &[2, 2, 2]), in_graph(&[2, 2, 2]));
+}
+
+#[test]
+fn a_launch_that_is_refused_is_an_error_however_often_it_comes() {
+    let (mut queue, mut recorder) = (Queue::default(), Recorder::default());
+    (recorder.refuses, recorder.uncapturable) = (Some(2), vec![2]);
+    for _ in 0..4 {
+        for param in [1, 2, 3] {
+            queue.push(&launch(&[param]), &mut recorder).expect("a launch that waits");
+        }
+        assert_eq!(queue.flush(&mut recorder), Err(error("refused")));
+        assert_eq!(std::mem::take(&mut recorder.ran), alone(&[1]));
+    }
+    assert_eq!(recorder.captures, 1);
 }
 
 #[test]

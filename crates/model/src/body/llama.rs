@@ -133,7 +133,8 @@ impl Llama {
         for (layer, block) in self.blocks.iter().enumerate() {
             let Scratch { x, normed, turns, .. } = &mut *scratch;
             rms_norm(x, &block.norm_1, self.eps, normed)?;
-            turns.repeat(x.rows() / turns.rows().max(1))?;
+            let copies = x.rows() / turns.rows().max(1);
+            scratch.repeat_turns(copies)?;
             let last = layer + 1 == self.blocks.len();
             let projection = Projection { weight: &block.qkv, bias: None, heads: self.heads };
             stream.attend(runs, layer, last, projection, Some(Layout::HalfSplit), scratch)?;

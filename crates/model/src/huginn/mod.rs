@@ -178,7 +178,12 @@ impl Huginn {
     /// A token outside the vocabulary.
     pub fn prelude(&self, ids: &[u32], runs: &mut [Run<'_>], scratch: &mut Scratch) -> OpResult<Tensor> {
         let inputs: Vec<Input<'_>> = ids.iter().map(|&id| Input::Token(id)).collect();
-        embedding(&self.tokens, &inputs, self.embed_scale, None, &mut scratch.x)?;
+        self.embed(&inputs, runs, scratch)
+    }
+
+    /// As [`Huginn::prelude`], of tokens that may have been chosen on the device.
+    fn embed(&self, inputs: &[Input<'_>], runs: &mut [Run<'_>], scratch: &mut Scratch) -> OpResult<Tensor> {
+        embedding(&self.tokens, inputs, self.embed_scale, None, &mut scratch.x)?;
         self.blocks(&self.prelude, runs, scratch, |layer, slots| slots.push(layer))?;
         Ok(scratch.x.clone())
     }

@@ -6,15 +6,16 @@
 use std::sync::atomic::Ordering;
 
 use fathom::{
-    Keep, Tensor,
+    Keep, Tensor, Tokens,
     kv::{Layout, Sequence},
-    ops::arg_max::arg_max,
+    ops::{arg_max::arg_max, embedding::Input},
     random::{Draw, Stream, key},
 };
 
 use super::{CachePolicy, Huginn};
 use crate::{
     error::{Error, Result},
+    greedy::{Decoder, greedy},
     latents::Latent,
     pass::{Disturbance, DropSites, Run, coordinates, last_rows},
     perturbation::{Perturbation, Scope},
@@ -75,23 +76,23 @@ impl Huginn {
         }
     }
 
-    /// Runs tokens through all three passes at r = `steps`; the head's inputs at each sequence's last row.
+    /// Runs tokens, `count` of each sequence, through all three passes at r = `steps`; the head's inputs at each sequence's last
+    /// row.
     fn consume(
         &self,
         sequences: &mut [&mut Sequence],
-        tokens: &[&[u32]],
+        tokens: &[Input<'_>],
+        count: usize,
         steps: usize,
         states_keys: &[u64],
         disturbance: impl Fn(&[Run<'_>], usize) -> Disturbance<'static>,
     ) -> Result<Tensor> {
-        let pairs = sequences.iter_mut().zip(tokens);
         let mut runs: Vec<Run<'_>> =
-            pairs.map(|(sequence, tokens)| Run::admit(sequence, tokens.len())).collect();
+            sequences.iter_mut().map(|sequence| Run::admit(sequence, count)).collect();
         let shared: Vec<Draw> = states_keys.iter().map(|&key| Draw { key, trajectory: 0 }).collect();
         let mut state = self.initial_state(&coordinates(&runs, &shared, 0))?;
         self.scratch.with(|scratch| {
-            let embedded = self.prelude(&tokens.concat(), &mut runs, scratch)?;
-            let injected = self.inject(&embedded)?;
+            let injected = self.inject(&self.embed(tokens, &mut runs, scratch)?)?;
             for t in 0..steps {
                 let disturbance = disturbance(&runs, t);
                 let policy = CachePolicy::Full;
@@ -157,23 +158,15 @@ impl Huginn {
             self.scratch.with(|scratch| {
                 self.iterate(&mut state, &injected, &mut runs, t, policy, &disturbance, scratch)
             })?;
-            for (thought, state) in thoughts.iter_mut().zip(Latent::each(state)) {
+            // What is kept lies elsewhere at each iteration; what is computed does not.
+            let mut kept = Tensor::empty(device);
+            kept.reshape(state.rows(), state.width())?;
+            kept.put(0, &state)?;
+            for (thought, state) in thoughts.iter_mut().zip(Latent::each(kept)) {
                 thought.states.push(state);
             }
         }
         Ok(())
-    }
-
-    /// First answer token of each thought, from the coda on its last state.
-    fn first_tokens(&self, thoughts: &mut [RecurrentThought]) -> Result<Vec<u32>> {
-        let mut state = Tensor::empty(self.head().device());
-        Latent::gather(thoughts.iter().map(RecurrentThought::state), &mut state)?;
-        let runs = thoughts.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1));
-        let mut runs: Vec<Run<'_>> = runs.collect::<fathom::Result<_>>()?;
-        let hidden = self.scratch.with(|scratch| self.coda(&state, &mut runs, scratch))?;
-        let mut tokens = Vec::new();
-        arg_max(&hidden, self.head(), &mut tokens)?;
-        Ok(tokens)
     }
 }
 
@@ -217,12 +210,11 @@ impl Reasoner for Huginn {
             let together = (ROWS / before.len()).max(1);
             for (sequences, draws) in sequences.chunks_mut(together).zip(draws.chunks(together)) {
                 let mut sequences: Vec<_> = sequences.iter_mut().collect();
-                let tokens = vec![before; sequences.len()];
-                self.consume(&mut sequences, &tokens, steps, &vec![states_key; tokens.len()], |runs, t| {
-                    match apart {
-                        true => self.disturbance(perturbation, runs, draws, t),
-                        false => Disturbance::None,
-                    }
+                let tokens: Vec<Input<'_>> = before.iter().map(|&id| Input::Token(id)).collect();
+                let (tokens, keys) = (tokens.repeat(sequences.len()), vec![states_key; sequences.len()]);
+                self.consume(&mut sequences, &tokens, before.len(), steps, &keys, |runs, t| match apart {
+                    true => self.disturbance(perturbation, runs, draws, t),
+                    false => Disturbance::None,
                 })?;
             }
         }
@@ -256,66 +248,60 @@ impl Reasoner for Huginn {
 
     fn read_out(
         &self,
-        mut thoughts: Vec<RecurrentThought>,
+        thoughts: Vec<RecurrentThought>,
         max_tokens: usize,
         _perturbation: Perturbation,
     ) -> Result<Vec<Vec<u32>>> {
         let mut answers = vec![Vec::new(); thoughts.len()];
-        for (thoughts, answers) in thoughts.chunks_mut(ROWS).zip(answers.chunks_mut(ROWS)) {
-            let mut tokens = if max_tokens == 0 { Vec::new() } else { self.first_tokens(thoughts)? };
-            let mut active: Vec<usize> = (0..tokens.len()).collect();
-            loop {
-                let mut going: Vec<(usize, u32)> = Vec::with_capacity(active.len());
-                for (row, token) in active.into_iter().zip(tokens) {
-                    if self.eos.contains(&token) {
-                        continue;
-                    }
-                    answers[row].push(token);
-                    if answers[row].len() < max_tokens && thoughts[row].sequence.len() < self.context {
-                        going.push((row, token));
-                    }
-                }
-                if going.is_empty() {
-                    break;
-                }
-                tokens = self.next_tokens(thoughts, &going)?;
-                active = going.into_iter().map(|(row, _)| row).collect();
-            }
+        let mut alike: Vec<(usize, RecurrentThought)> = thoughts.into_iter().enumerate().collect();
+        alike.sort_by_key(|(_, thought)| thought.states.len());
+        // Rows of one r share their passes.
+        while let Some(depth) = alike.last().map(|(_, thought)| thought.states.len()) {
+            let first = alike.partition_point(|(_, thought)| thought.states.len() < depth);
+            let first = first.max(alike.len().saturating_sub(ROWS));
+            let (rows, thoughts): (Vec<usize>, Vec<_>) = alike.drain(first..).unzip();
+            let (count, device) = (rows.len(), self.head().device());
+            let mut answering = Answering { model: self, thoughts, depth };
+            let found = greedy(device, count, max_tokens, &self.eos, &mut answering)?;
+            rows.into_iter().zip(found).for_each(|(row, answer)| answers[row] = answer);
         }
         Ok(answers)
     }
 }
 
-impl Huginn {
-    /// The token after `token` for each of the rows given, at the row's own r; rows of one r share their passes.
-    fn next_tokens(&self, thoughts: &mut [RecurrentThought], going: &[(usize, u32)]) -> Result<Vec<u32>> {
-        let mut next = vec![0; going.len()];
-        let mut found = Vec::new();
-        let mut depths: Vec<usize> = going.iter().map(|&(row, _)| thoughts[row].states.len()).collect();
-        depths.sort_unstable();
-        depths.dedup();
-        for depth in depths {
-            let rows = thoughts.iter_mut().enumerate().filter(|(_, thought)| thought.states.len() == depth);
-            let mut places = Vec::new();
-            let mut sequences = Vec::new();
-            let mut tokens: Vec<&[u32]> = Vec::new();
-            let mut states_keys = Vec::new();
-            for (row, thought) in rows {
-                if let Ok(place) = going.binary_search_by_key(&row, |&(row, _)| row) {
-                    places.push(place);
-                    tokens.push(std::slice::from_ref(&going[place].1));
-                    states_keys.push(thought.states_key);
-                    sequences.push(&mut thought.sequence);
-                }
+/// Thoughts of one r that are read out.
+struct Answering<'a> {
+    model: &'a Huginn,
+    thoughts: Vec<RecurrentThought>,
+    depth: usize,
+}
+
+impl Decoder for Answering<'_> {
+    fn room(&self, row: usize) -> usize {
+        self.model.context - self.thoughts[row].sequence.len().min(self.model.context)
+    }
+
+    /// The first token comes from the coda on the last state.
+    fn pass(&mut self, rows: &[usize], places: Option<&[usize]>, chosen: &mut Tokens) -> Result<()> {
+        let Self { model, thoughts, depth } = self;
+        let wanted = thoughts.iter_mut().enumerate().filter(|(row, _)| rows.binary_search(row).is_ok());
+        let mut wanted: Vec<&mut RecurrentThought> = wanted.map(|(_, thought)| thought).collect();
+        let states = match places {
+            Some(places) => {
+                let fed: Vec<Input<'_>> = places.iter().map(|&place| Input::Chosen(chosen, place)).collect();
+                let keys: Vec<u64> = wanted.iter().map(|thought| thought.states_key).collect();
+                let mut sequences: Vec<_> = wanted.iter_mut().map(|thought| &mut thought.sequence).collect();
+                model.consume(&mut sequences, &fed, 1, *depth, &keys, |_, _| Disturbance::None)?
             }
-            let states =
-                self.consume(&mut sequences, &tokens, depth, &states_keys, |_, _| Disturbance::None)?;
-            arg_max(&states, self.head(), &mut found)?;
-            for (place, &token) in places.into_iter().zip(&found) {
-                next[place] = token;
+            None => {
+                let mut state = Tensor::empty(model.head().device());
+                Latent::gather(wanted.iter().map(|thought| thought.state()), &mut state)?;
+                let runs = wanted.iter_mut().map(|thought| Run::revisit(&mut thought.sequence, 1));
+                let mut runs: Vec<Run<'_>> = runs.collect::<fathom::Result<_>>()?;
+                model.scratch.with(|scratch| model.coda(&state, &mut runs, scratch))?
             }
-        }
-        Ok(next)
+        };
+        Ok(arg_max(&states, model.head(), chosen)?)
     }
 }
 

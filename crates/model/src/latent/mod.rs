@@ -11,7 +11,7 @@ use std::{
 };
 
 use fathom::{
-    Device, Keep, Tensor,
+    Device, Keep, Tensor, Tokens,
     kv::Sequence,
     ops::{arg_max::arg_max, perturb::perturb},
     random::{Coordinates, Draw, Site},
@@ -282,9 +282,9 @@ impl LatentChain {
         if self.kind != Kind::Colar {
             return Ok(vec![false; states.rows()]);
         }
-        let mut tokens = Vec::new();
+        let mut tokens = Tokens::empty(states.device());
         arg_max(states, self.body.head(), &mut tokens)?;
-        Ok(tokens.into_iter().map(|token| token == self.ids.latent_end).collect())
+        Ok(tokens.to_vec()?.into_iter().map(|token| token == self.ids.latent_end).collect())
     }
 }
 

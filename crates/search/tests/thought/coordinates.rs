@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use fathom::{
-    DType, Device, Keep, Perturb, Tensor,
+    DType, Device, Keep, Perturb, Tensor, Tokens,
     ops::arg_max::arg_max,
     random::{Coordinates, Draw, Site, Stream, fill_normals, key, words},
 };
@@ -98,9 +98,9 @@ fn by_hand(chain: &LatentChain, perturbation: Perturbation) -> (Vec<Vec<f32>>, V
     let mut token = chain.ids().latent_end;
     while answer.len() < ANSWER {
         state = pass(vec![Input::Token(token)], drops);
-        let mut tokens = Vec::new();
+        let mut tokens = Tokens::empty(state.device());
         arg_max(&state, chain.body().head(), &mut tokens).unwrap();
-        token = tokens[0];
+        token = tokens.to_vec().unwrap()[0];
         if chain.ids().eos.contains(&token) {
             break;
         }

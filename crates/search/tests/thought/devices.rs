@@ -1,6 +1,8 @@
 //! The device path: trajectories, scores and beams on the emulated GPU, and on a GPU where there is one, beside the CPU's.
 
-use fathom::{DType, Device, random::Stream};
+use std::collections::HashSet;
+
+use fathom::{DType, Device, Emulated, random::Stream};
 use fathom_model::{
     latent_rm::LatentRm,
     latents::Latent,
@@ -24,21 +26,30 @@ fn devices() -> Vec<Device> {
     [Device::emulated(), Device::cuda(0)].into_iter().flatten().collect()
 }
 
-fn load(name: &str, device: &Device, dtype: DType) -> Model {
+pub(crate) fn load(name: &str, device: &Device, dtype: DType) -> Model {
     Model::load(&fixture(name), device, dtype).unwrap()
 }
 
-/// Latents and answers of trajectories `indices`.
-fn trajectories<R: Reasoner>(
+/// Latents and answers of trajectories.
+pub(crate) type Found = (Vec<Vec<Vec<f32>>>, Vec<Vec<u32>>);
+
+/// Of trajectories `indices` behind `prompt`, with answers of so many tokens at most.
+pub(crate) fn trajectories_of<R: Reasoner>(
     reasoner: &R,
+    prompt: &[u32],
     perturbation: Perturbation,
     indices: &[usize],
-) -> (Vec<Vec<Vec<f32>>>, Vec<Vec<u32>>) {
+    answer: usize,
+) -> Found {
     let thinking = Thinking { steps: STEPS, perturbation, seed: 11 };
-    let draws = draws(11, &PROMPT, Stream::Trajectory, indices.iter().copied());
-    let thoughts = think(reasoner, &PROMPT, &draws, thinking).unwrap();
+    let draws = draws(11, prompt, Stream::Trajectory, indices.iter().copied());
+    let thoughts = think(reasoner, prompt, &draws, thinking).unwrap();
     let latents = thoughts.iter().map(|thought| Latent::to_rows(thought.latents()).unwrap()).collect();
-    (latents, reasoner.read_out(thoughts, 3, perturbation).unwrap())
+    (latents, reasoner.read_out(thoughts, answer, perturbation).unwrap())
+}
+
+fn trajectories<R: Reasoner>(reasoner: &R, perturbation: Perturbation, indices: &[usize]) -> Found {
+    trajectories_of(reasoner, &PROMPT, perturbation, indices, 3)
 }
 
 /// Of f32 the answers are the CPU's and the latents near them; of either type a trajectory is the same to the bit alone and
@@ -121,6 +132,32 @@ fn beam_search_with_a_reward_model() {
                     let off = pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
                     assert!(off <= 1e-3, "{context}: latents {off} apart");
                 }
+            }
+        }
+    }
+}
+
+/// At any N, on either kind of card: passes of one row, of up to 16, of up to 64 and of more run on tiles of their own.
+#[test]
+fn a_trajectory_is_the_same_at_any_n() {
+    const MOST: usize = 65;
+    let cards = [Emulated::sm_80(Default::default()), Emulated::sm_90a(Default::default())];
+    for device in cards.map(|card| card.device()).into_iter().chain(Device::cuda(0)) {
+        let model = load("coconut-tiny", &device, DType::Bf16);
+        let Network::Chain(chain) = &model.network else { panic!("a chain") };
+        for perturbation in [DROPOUT, NOISE] {
+            let of = |indices: Vec<usize>| {
+                let (latents, answers) = trajectories(chain, perturbation, &indices);
+                let bits =
+                    latents.into_iter().map(|rows| rows.concat().into_iter().map(f32::to_bits).collect());
+                bits.zip(answers).collect::<Vec<(Vec<u32>, Vec<u32>)>>()
+            };
+            let all = of((0..MOST).collect());
+            let distinct: HashSet<_> = all.iter().map(|(latents, _)| latents).collect();
+            assert_eq!(distinct.len(), MOST, "{device} {perturbation:?}: trajectories differ");
+            assert_eq!(of((0..17).collect()), all[..17], "{device} {perturbation:?}: N = 17");
+            for alone in [0, 16, MOST - 1] {
+                assert_eq!(of(vec![alone]), all[alone..=alone], "{device} {perturbation:?}: {alone} alone");
             }
         }
     }

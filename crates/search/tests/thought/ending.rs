@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fathom::{DType, Device, ops::arg_max::arg_max, random::Stream};
+use fathom::{DType, Device, Tokens, ops::arg_max::arg_max, random::Stream};
 use fathom_model::{
     body::Input,
     folder::Folder,
@@ -82,9 +82,9 @@ fn an_ended_thought_goes_on_from_its_end_token() {
         let first = |inputs: Vec<Input<'_>>| {
             let mut sequence = chain.body().sequence();
             let state = chain.advance(&mut [&mut sequence], &[inputs], |_, _| Disturbance::None).unwrap();
-            let mut tokens = Vec::new();
+            let mut tokens = Tokens::empty(state.device());
             arg_max(&state, head, &mut tokens).unwrap();
-            tokens[0]
+            tokens.to_vec().unwrap()[0]
         };
         assert_eq!(first(fed.clone()), 192, "the state after the last latent writes the end token");
         let opened = first([fed, vec![Input::Token(192)]].concat());

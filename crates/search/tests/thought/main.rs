@@ -8,6 +8,7 @@ mod coordinates;
 mod devices;
 mod ending;
 mod invariance;
+mod queued;
 mod sharing;
 mod solver;
 mod wide;

@@ -3,77 +3,25 @@
 //! The emulated tensor core adds product by product in the order of k, and products of bf16 are exact in f32: so here the
 //! naive chain has the same bits, but for the norm on the way in, whose squares are summed in another order.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use bytemuck::Pod;
-use fathom_emulator::Options;
 use fathom_testkit::{
-    compare::{assert_near, assert_same_bits},
+    compare::{assert_near, assert_same_bits, largest_error},
     inputs::Inputs,
     reference::rounded_to_bf16,
+    tolerance::{UNIT, UNIT_BF16},
 };
-use half::bf16;
 
-use super::{Form, Kernels};
+use super::{DTYPES, Grid, Matrix, coordinates, launch, read, sm_80, sm_90a};
 use crate::{
-    DType, Device, Emulated, Perturb,
+    DType, Perturb,
     gpu::{
-        Buffer, Gpu, Kernel, adapter, linear, padded,
-        params::{self, AdapterParams, KvPlace, LinearParams, QkvParams, Rows},
-        pitch, qkv,
+        Buffer, Gpu, Kernel, adapter, hopper, linear, linear_hopper,
+        params::{self, AdapterParams, KvPlace, LinearParams, QkvParams},
+        qkv,
+        tile::{Form, Kernels},
     },
-    random::{Coordinates, Draw, Site},
+    random::Site,
 };
-
-fn gpu() -> Gpu {
-    match Emulated::sm_80(Options::default()).device() {
-        Device::Gpu(gpu) => gpu,
-        other => panic!("{other}"),
-    }
-}
-
-/// Rows of a matrix, what lies behind each row's end NaN.
-struct Matrix {
-    buffer: Buffer,
-    dtype: DType,
-    width: usize,
-}
-
-impl Matrix {
-    fn new(gpu: &Gpu, dtype: DType, width: usize, data: &[f32]) -> Self {
-        Self { buffer: Buffer::holding(gpu, &padded(dtype, width, data)).unwrap(), dtype, width }
-    }
-
-    fn spoilt(gpu: &Gpu, dtype: DType, width: usize, data: &[f32]) -> Self {
-        let mut bytes = padded(dtype, width, data);
-        for row in bytes.chunks_mut(pitch(width) * dtype.bytes()) {
-            row[width * dtype.bytes()..].fill(0xff);
-        }
-        Self { buffer: Buffer::holding(gpu, &bytes).unwrap(), dtype, width }
-    }
-
-    fn rows(&self) -> Rows {
-        let (pitch, dtype) = (pitch(self.width) as u32, super::super::dtype(self.dtype));
-        Rows { data: self.buffer.address(), pitch, dtype }
-    }
-
-    fn read(&self) -> Vec<f32> {
-        let all = read(&self.buffer, self.dtype);
-        all.chunks(pitch(self.width)).flat_map(|row| &row[..self.width]).copied().collect()
-    }
-}
-
-fn read(buffer: &Buffer, dtype: DType) -> Vec<f32> {
-    let mut bytes = vec![0; buffer.bytes()];
-    buffer.read(0, &mut bytes).unwrap();
-    match dtype {
-        DType::F32 => bytes.chunks_exact(4).map(bytemuck::pod_read_unaligned).collect(),
-        DType::Bf16 => {
-            let halves = bytes.chunks_exact(2).map(bytemuck::pod_read_unaligned);
-            halves.map(|bits| bf16::from_bits(bits).to_f32()).collect()
-        }
-    }
-}
 
 /// All tiles for weights of `dtype`.
 fn forms(kernels: &Kernels, dtype: DType) -> Vec<Form> {
@@ -83,57 +31,62 @@ fn forms(kernels: &Kernels, dtype: DType) -> Vec<Form> {
     forms
 }
 
-fn launch<P: Pod>(gpu: &Gpu, form: &Form, params: &P, rows: usize, n: usize) {
-    let Form { kernel, tile, shared } = *form;
-    let grid = tile.grid(rows, n);
-    // SAFETY: the callers' matrices have the extents that their parameters give.
-    unsafe { gpu.session().launch(kernel, params, grid, tile.threads, shared).unwrap() }
-}
-
-fn launch_naive<P: Pod>(
+/// What `run` makes of a launch in each tile that a card has for weights of `dtype`, with its name.
+fn each_tile(
     gpu: &Gpu,
-    file: &'static str,
-    name: &'static str,
-    params: &P,
-    rows: usize,
-    width: usize,
-) {
-    let grid = [width.div_ceil(256), rows, 1];
-    // SAFETY: as in `launch`.
-    unsafe { gpu.session().launch(Kernel { file, name }, params, grid, 256, 0).unwrap() }
-}
-
-fn coordinates(rows: usize) -> Vec<Coordinates> {
-    let at = |row: u32| Coordinates {
-        draw: Draw { key: 77, trajectory: row },
-        position: 3 + row,
-        iteration: row % 4,
+    (kernels, wgmma): (&Kernels, hopper::Kernels),
+    dtype: DType,
+    run: impl Fn(&dyn Fn(&LinearParams)) -> Vec<f32>,
+) -> Vec<(&'static str, Vec<f32>)> {
+    if hopper::runs(gpu, dtype) {
+        let launch = |params: &LinearParams| {
+            // SAFETY: the callers' matrices have the extents that their parameters give.
+            unsafe { linear_hopper::launch(gpu, &mut gpu.session(), wgmma, *params).unwrap() }
+        };
+        return vec![(wgmma.file, run(&launch))];
+    }
+    let tiled = |form: Form| {
+        let launch = |params: &LinearParams| {
+            launch_tiled(gpu, &form, params, [params.rows as usize, params.n as usize]);
+        };
+        (form.kernel.name, run(&launch))
     };
-    (0..rows as u32).map(at).collect()
+    forms(kernels, dtype).into_iter().map(tiled).collect()
 }
 
-const DTYPES: [DType; 2] = [DType::F32, DType::Bf16];
+fn launch_tiled<P: Pod>(gpu: &Gpu, form: &Form, params: &P, [rows, n]: [usize; 2]) {
+    let Form { kernel, tile, shared } = *form;
+    launch(gpu, kernel, params, Grid { blocks: tile.grid(rows, n), threads: tile.threads, shared });
+}
+
+/// The naive version for weights of `dtype`, of its names for f32 and bf16.
+fn naive(file: &'static str, [f32, bf16]: [&'static str; 2], dtype: DType) -> Kernel {
+    let name = if dtype == DType::F32 { f32 } else { bf16 };
+    Kernel { file, name }
+}
+
+/// The cards and the types of weights for which they have tiles of their own.
+fn each_card() -> [(Gpu, DType); 3] {
+    [(sm_80(), DType::F32), (sm_80(), DType::Bf16), (sm_90a(), DType::Bf16)]
+}
 
 #[test]
 fn linear_tiles_have_the_bits_of_the_naive_kernel() {
-    let gpu = gpu();
     let mut inputs = Inputs::new(1);
     for (rows, k, n) in [(1, 1, 2), (20, 69, 34), (70, 130, 67), (130, 64, 130)] {
         let (x, w, bias) = (inputs.bell(rows * k), inputs.bell(n * k), inputs.bell(n));
-        let (before, added) = (inputs.bell(rows * n), inputs.bell(rows * n));
+        let before = inputs.bell(rows * n);
         let at = coordinates(rows);
         let noise = Perturb::Noise { std: 0.5, site: Site::Mlp(3), rows: &at };
-        for dtype in DTYPES {
+        for (gpu, dtype) in each_card() {
             let x = Matrix::spoilt(&gpu, dtype, k, &x);
             let weight = Matrix::new(&gpu, dtype, k, &w);
             let bias = Matrix::spoilt(&gpu, DType::F32, n, &bias);
-            let added = Matrix::spoilt(&gpu, DType::F32, n, &added);
             let kinds = [
                 (params::EPILOGUE_NONE, DType::F32, Perturb::None),
                 (params::EPILOGUE_GELU_TANH, DType::Bf16, Perturb::None),
                 (params::EPILOGUE_GELU_ERF, DType::F32, Perturb::None),
                 (params::EPILOGUE_RESIDUAL, DType::F32, noise),
-                (params::EPILOGUE_ADD, DType::F32, Perturb::None),
             ];
             for (epilogue, out_dtype, perturbation) in kinds {
                 let run = |launch: &dyn Fn(&LinearParams)| {
@@ -144,25 +97,18 @@ fn linear_tiles_have_the_bits_of_the_naive_kernel() {
                         weight: weight.rows(),
                         out: out.rows(),
                         bias: bias.rows().data,
-                        added: added.rows().data,
-                        added_pitch: added.rows().pitch,
                         epilogue,
                         rows: rows as u32,
                         k: k as u32,
                         n: n as u32,
                         perturbation,
-                        ..Default::default()
                     });
                     out.read()
                 };
-                let naive = match dtype {
-                    DType::F32 => "naive_linear_f32",
-                    DType::Bf16 => "naive_linear_bf16",
-                };
-                let expected = run(&|params| launch_naive(&gpu, "naive/linear", naive, params, rows, n));
-                for form in forms(&linear::LINEAR, dtype) {
-                    let got = run(&|params| launch(&gpu, &form, params, rows, n));
-                    let context = format!("{} {epilogue} [{rows}, {k}]·[{k}, {n}]", form.kernel.name);
+                let naive = naive("naive/linear", ["naive_linear_f32", "naive_linear_bf16"], dtype);
+                let expected = run(&|params| launch(&gpu, naive, params, Grid::of_elements(rows, n)));
+                for (name, got) in each_tile(&gpu, (&linear::LINEAR, linear_hopper::LINEAR), dtype, run) {
+                    let context = format!("{name} {epilogue} [{rows}, {k}]·[{k}, {n}]");
                     assert_same_bits(&context, &got, &expected);
                 }
             }
@@ -172,15 +118,14 @@ fn linear_tiles_have_the_bits_of_the_naive_kernel() {
 
 #[test]
 fn swiglu_tiles_have_the_bits_of_the_naive_kernel() {
-    let gpu = gpu();
     let mut inputs = Inputs::new(2);
     for (rows, k, n) in [(1, 3, 2), (20, 69, 66), (70, 130, 130)] {
         let (x, w) = (inputs.bell(rows * k), inputs.bell(n * k));
-        for (dtype, out_dtype) in [(DType::F32, DType::F32), (DType::Bf16, DType::Bf16)] {
+        for (gpu, dtype) in each_card() {
             let x = Matrix::spoilt(&gpu, dtype, k, &x);
             let weight = Matrix::new(&gpu, dtype, k, &w);
             let run = |launch: &dyn Fn(&LinearParams)| {
-                let out = Matrix::spoilt(&gpu, out_dtype, n / 2, &vec![f32::NAN; rows * n / 2]);
+                let out = Matrix::spoilt(&gpu, dtype, n / 2, &vec![f32::NAN; rows * n / 2]);
                 launch(&LinearParams {
                     x: x.rows(),
                     weight: weight.rows(),
@@ -192,15 +137,11 @@ fn swiglu_tiles_have_the_bits_of_the_naive_kernel() {
                 });
                 out.read()
             };
-            let naive = match dtype {
-                DType::F32 => "naive_linear_swiglu_f32",
-                DType::Bf16 => "naive_linear_swiglu_bf16",
-            };
-            let expected = run(&|params| launch_naive(&gpu, "naive/linear", naive, params, rows, n / 2));
-            for form in forms(&linear::SWIGLU, dtype) {
-                let got = run(&|params| launch(&gpu, &form, params, rows, n));
-                let context = format!("{} [{rows}, {k}]·[{k}, {n}]", form.kernel.name);
-                assert_same_bits(&context, &got, &expected);
+            let names = ["naive_linear_swiglu_f32", "naive_linear_swiglu_bf16"];
+            let naive = naive("naive/linear", names, dtype);
+            let expected = run(&|params| launch(&gpu, naive, params, Grid::of_elements(rows, n / 2)));
+            for (name, got) in each_tile(&gpu, (&linear::SWIGLU, linear_hopper::SWIGLU), dtype, run) {
+                assert_same_bits(&format!("{name} [{rows}, {k}]·[{k}, {n}]"), &got, &expected);
             }
         }
     }
@@ -208,7 +149,7 @@ fn swiglu_tiles_have_the_bits_of_the_naive_kernel() {
 
 #[test]
 fn adapter_tiles_have_the_bits_of_the_naive_kernel() {
-    let gpu = gpu();
+    let gpu = sm_80();
     let mut inputs = Inputs::new(3);
     for (rows, k, n) in [(1, 1, 2), (20, 133, 34), (70, 66, 67)] {
         let (state, w) = (inputs.bell(rows * k), inputs.bell(n * k));
@@ -241,13 +182,10 @@ fn adapter_tiles_have_the_bits_of_the_naive_kernel() {
                     });
                     out.read()
                 };
-                let naive = match dtype {
-                    DType::F32 => "naive_adapter_f32",
-                    DType::Bf16 => "naive_adapter_bf16",
-                };
-                let expected = run(&|params| launch_naive(&gpu, "naive/adapter", naive, params, rows, n));
+                let naive = naive("naive/adapter", ["naive_adapter_f32", "naive_adapter_bf16"], dtype);
+                let expected = run(&|params| launch(&gpu, naive, params, Grid::of_elements(rows, n)));
                 for form in forms(&adapter::ADAPTER, dtype) {
-                    let got = run(&|params| launch(&gpu, &form, params, rows, n));
+                    let got = run(&|params| launch_tiled(&gpu, &form, params, [rows, n]));
                     let context = format!("{} {perturbation:?} [{rows}, {k}]·[{k}, {n}]", form.kernel.name);
                     assert_same_bits(&context, &got, &expected);
                 }
@@ -323,7 +261,7 @@ impl Projection {
             kv_heads: kv as u32,
             head_dim: dim as u32,
             slot: SLOT as u32,
-            kv_dtype: super::super::dtype(dtype),
+            kv_dtype: crate::gpu::dtype(dtype),
             eps: EPS,
         });
         let (out, cache) = (out.read(), read(&cache, dtype));
@@ -380,16 +318,13 @@ const HEADS: [[usize; 3]; 6] = [[1, 1, 2], [2, 2, 16], [4, 2, 32], [3, 1, 10], [
 
 const ROTATIONS: [u32; 3] = [params::ROTATE_NONE, params::ROTATE_INTERLEAVED, params::ROTATE_HALF_SPLIT];
 
-fn naive_qkv(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F32 => "naive_qkv_f32",
-        DType::Bf16 => "naive_qkv_bf16",
-    }
+fn naive_qkv(dtype: DType) -> Kernel {
+    naive("naive/qkv", ["naive_qkv_f32", "naive_qkv_bf16"], dtype)
 }
 
 #[test]
 fn qkv_tiles_have_the_bits_of_the_naive_kernel() {
-    let gpu = gpu();
+    let gpu = sm_80();
     let mut inputs = Inputs::new(4);
     let odd = [[2, 1, 3], [1, 2, 5]].map(|heads| (heads, params::ROTATE_NONE));
     let even = HEADS.into_iter().flat_map(|heads| ROTATIONS.map(|rotate| (heads, rotate)));
@@ -399,10 +334,10 @@ fn qkv_tiles_have_the_bits_of_the_naive_kernel() {
             let n = case.n();
             for dtype in DTYPES {
                 let naive = naive_qkv(dtype);
-                let expected =
-                    case.run(&gpu, dtype, &|params| launch_naive(&gpu, "naive/qkv", naive, params, rows, n));
+                let grid = Grid::of_elements(rows, n);
+                let expected = case.run(&gpu, dtype, &|params| launch(&gpu, naive, params, grid));
                 for form in forms(&qkv::PLAIN, dtype) {
-                    let got = case.run(&gpu, dtype, &|params| launch(&gpu, &form, params, rows, n));
+                    let got = case.run(&gpu, dtype, &|params| launch_tiled(&gpu, &form, params, [rows, n]));
                     let context = format!("{} {heads:?} {rotate} [{rows}, {k}]", form.kernel.name);
                     assert_same_bits(&context, &got, &expected);
                 }
@@ -415,7 +350,7 @@ fn qkv_tiles_have_the_bits_of_the_naive_kernel() {
 /// rotation's three roundings.
 #[test]
 fn qkv_norms_on_the_way_in() {
-    let gpu = gpu();
+    let gpu = sm_80();
     let mut inputs = Inputs::new(5);
     for (heads, rotate) in
         [([2, 1, 16], ROTATIONS[0]), ([4, 2, 10], ROTATIONS[1]), ([1, 1, 96], ROTATIONS[2])]
@@ -426,11 +361,16 @@ fn qkv_norms_on_the_way_in() {
             for dtype in DTYPES {
                 let exact = case.exact(dtype);
                 let naive = naive_qkv(dtype);
-                let naive =
-                    case.run(&gpu, dtype, &|params| launch_naive(&gpu, "naive/qkv", naive, params, rows, n));
+                let grid = Grid::of_elements(rows, n);
+                let naive = case.run(&gpu, dtype, &|params| launch(&gpu, naive, params, grid));
+                // One that is wrong would allow anything: rounding on the way in, its sum, and rounding on the way out.
+                let unit = if dtype == DType::F32 { 32.0 * UNIT } else { 2.0 * UNIT_BF16 };
+                let largest = exact.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+                let error = largest_error(&naive, &exact);
+                assert!(error <= unit * largest, "naive {dtype} {heads:?} [{rows}, {k}]: {error:e}");
                 let mut first: Option<Vec<f32>> = None;
                 for form in forms(&qkv::NORM, dtype) {
-                    let got = case.run(&gpu, dtype, &|params| launch(&gpu, &form, params, rows, n));
+                    let got = case.run(&gpu, dtype, &|params| launch_tiled(&gpu, &form, params, [rows, n]));
                     let context = format!("{} {heads:?} {rotate} [{rows}, {k}]", form.kernel.name);
                     assert_near(&context, &got, &naive, &exact, 9);
                     assert_same_bits(&context, &got, first.get_or_insert_with(|| got.clone()));
