@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use fathom::Device;
 
 use crate::eval::setup::Shard;
-use crate::options::{ModelOptions, SearchArgs, bounded_count, count};
+use crate::options::{ModelOptions, SearchArgs, bounded_count, count, threads};
 
 /// Parallel test-time scaling for models that reason in latent space.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Merge(MergeArgs),
     /// Compare every tensor of a folder's reference.safetensors with our own
     Parity(ParityArgs),
+    /// Train a model as a configuration says, or go on where a run stopped
+    Train(TrainArgs),
     /// Describe a model: architecture, parameters, special tokens, memory
     Info(InfoArgs),
 }
@@ -94,6 +96,22 @@ pub(crate) struct ParityArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// What to train how: a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Folder for checkpoints, log.jsonl and curves.svg; a run that stopped there goes on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// cpu, cuda, cuda:I or emulated
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: Device,
+    /// Worker threads; all cores if absent. Results do not depend on it
+    #[arg(long, value_name = "COUNT", value_parser = threads, allow_negative_numbers = true)]
+    pub(crate) threads: Option<usize>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `fathom`: answers questions and evaluates latent reasoners with N parallel trajectories.
 
 mod args;
+mod chart;
 mod engine;
 mod error;
 mod eval;
@@ -10,6 +11,7 @@ mod output;
 mod parity;
 mod solve;
 mod table;
+mod train;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -50,6 +52,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Solve(arguments) => solve::run(&arguments)?,
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Merge(arguments) => eval::merge::run(&arguments)?,
+        Command::Train(arguments) => train::run(&arguments)?,
         Command::Info(arguments) => info::run(&arguments)?,
         Command::Parity(arguments) => {
             if !parity::run(&arguments)? {

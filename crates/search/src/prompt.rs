@@ -39,12 +39,21 @@ impl<'a> Dialogue<'a> {
             .tokenizer
             .as_ref()
             .ok_or_else(|| ModelError::MissingFile { path: format!("{}/tokenizer.json", model.place) })?;
-        let form = match &model.network {
-            Network::Chain(chain) => Form::Chain(chain.kind()),
-            Network::Huginn(_) if tokenizer.id(CHAT_MARK).is_some() => Form::Chat,
-            Network::Huginn(_) => Form::Plain,
+        let kind = match &model.network {
+            Network::Chain(chain) => Some(chain.kind()),
+            Network::Huginn(_) => None,
         };
-        Ok(Self { tokenizer, ids: &model.ids, form })
+        Ok(Self::new(tokenizer, &model.ids, kind))
+    }
+
+    /// The dialogue of a chain of this kind, or of recurrent depth.
+    pub fn new(tokenizer: &'a Tokenizer, ids: &'a SpecialIds, kind: Option<Kind>) -> Self {
+        let form = match kind {
+            Some(kind) => Form::Chain(kind),
+            None if tokenizer.id(CHAT_MARK).is_some() => Form::Chat,
+            None => Form::Plain,
+        };
+        Self { tokenizer, ids, form }
     }
 
     /// Ids of the prompt, up to the position whose state is the first thought.

@@ -7,6 +7,9 @@ pub enum Error {
     /// A checkpoint, its configuration or its tokenizer is at fault.
     #[error(transparent)]
     Model(#[from] fathom_model::Error),
+    /// A question or an answer is at fault.
+    #[error(transparent)]
+    Search(#[from] fathom_search::Error),
     /// Operands that do not fit, or a device.
     #[error(transparent)]
     Kernel(#[from] fathom::Error),

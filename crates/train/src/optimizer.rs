@@ -13,7 +13,7 @@ use crate::{
 
 /// How gradients become steps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "rule")]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Rule {
     /// AdamW (Loshchilov and Hutter 2019), as PyTorch has it.
     #[serde(rename = "adamw")]

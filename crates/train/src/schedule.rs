@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How the learning rate goes, as a share of its largest.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "shape")]
+#[serde(rename_all = "kebab-case", tag = "shape", deny_unknown_fields)]
 pub enum Schedule {
     /// A linear rise, a constant, a linear fall to 0 (spec huginn §4.5).
     Trapezoid {

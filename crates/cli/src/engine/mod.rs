@@ -120,7 +120,16 @@ impl Engine {
 /// # Errors
 /// A folder that cannot be used; disagreement is a verdict, not an error.
 pub(crate) fn parity(path: &Path, device: &Device) -> Result<Vec<Check>> {
-    let lines = run(&folder(Some(path))?, device).map_err(engine)?;
+    let folder = folder(Some(path))?;
+    let mut lines = run(&folder, device).map_err(engine)?;
+    // Losses and gradients, which stand there as not computed.
+    let of_training =
+        fathom_train::parity::run(&folder, device).map_err(|cause| Error::Engine(cause.into()))?;
+    for line in &mut lines {
+        if let Some(found) = of_training.iter().find(|found| found.name == line.name) {
+            line.clone_from(found);
+        }
+    }
     let check = |line: fathom_model::parity::Line| Check {
         verdict: match line.verdict {
             Found::Pass => Verdict::Pass,

@@ -1,6 +1,5 @@
 //! `fathom eval`: a data set, question by question, into a folder that survives being killed.
 
-mod chart;
 mod folder;
 pub(crate) mod merge;
 mod picture;

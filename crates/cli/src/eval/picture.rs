@@ -2,10 +2,10 @@
 
 use plotters::prelude::*;
 
-use super::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles};
 use super::report::{Curve, Point};
 use super::setup::Setup;
 use super::summary;
+use crate::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles};
 
 const SIZE: (u32, u32) = (900, 560);
 

@@ -3,8 +3,8 @@
 use fathom_model::perturbation::Perturbation;
 use fathom_search::aggregate::Aggregation;
 
-use super::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles};
 use super::report::Report;
+use crate::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles};
 
 const PANEL_WIDTH: u32 = 430;
 const SHARES_HEIGHT: u32 = 330;

@@ -9,7 +9,7 @@ use clap::Args;
 use fathom::{DType, Device};
 
 pub(crate) use search::{Defaults, SearchArgs};
-use values::threads;
+pub(crate) use values::threads;
 pub(crate) use values::{bounded_count, count};
 
 use crate::error::{Error, Result};
@@ -41,11 +41,19 @@ impl ModelOptions {
     /// # Errors
     /// Threads that the system refuses.
     pub(crate) fn start_threads(&self) -> Result<()> {
-        rayon::ThreadPoolBuilder::new()
-            // 0 is all cores.
-            .num_threads(self.threads.unwrap_or(0))
-            .use_current_thread()
-            .build_global()
-            .map_err(|e| Error::option("--threads", e.to_string()))
+        start_threads(self.threads)
     }
+}
+
+/// As [`ModelOptions::start_threads`], of a given number; all cores where there is none.
+///
+/// # Errors
+/// Threads that the system refuses.
+pub(crate) fn start_threads(threads: Option<usize>) -> Result<()> {
+    rayon::ThreadPoolBuilder::new()
+        // 0 is all cores.
+        .num_threads(threads.unwrap_or(0))
+        .use_current_thread()
+        .build_global()
+        .map_err(|e| Error::option("--threads", e.to_string()))
 }

@@ -93,7 +93,7 @@ pub(super) fn steps(text: &str) -> Result<usize, String> {
 }
 
 /// Parses a number of threads from 1 to 64, or to the number of cores where there are more.
-pub(super) fn threads(text: &str) -> Result<usize, String> {
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
     // Far more threads than cores spend their time waking each other.
     let most = std::thread::available_parallelism().map_or(1, usize::from).max(64);
     count(text).ok().filter(|&n| n <= most).ok_or_else(|| format!("must be a whole number from 1 to {most}"))

@@ -10,9 +10,9 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// A drawing area of an SVG held in memory.
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// A failure of the drawing library.
-pub(super) type Drawn = Result<(), Box<dyn Error>>;
+pub(crate) type Drawn = Result<(), Box<dyn Error>>;
 
 /// Colours that stay apart for colour-blind readers (Okabe and Ito).
 const COLOURS: [RGBColor; 6] = [
@@ -31,12 +31,12 @@ const GRID: RGBColor = RGBColor(226, 226, 226);
 const TEXT: u32 = 16;
 const HEADING: u32 = 22;
 /// Height that [`heading`] takes.
-pub(super) const HEAD_HEIGHT: u32 = 68;
+pub(crate) const HEAD_HEIGHT: u32 = 68;
 /// Width of the legend.
-pub(super) const LEGEND_WIDTH: u32 = 170;
+pub(crate) const LEGEND_WIDTH: u32 = 170;
 
 /// The colour of the i-th series.
-pub(super) fn colour(i: usize) -> RGBColor {
+pub(crate) fn colour(i: usize) -> RGBColor {
     COLOURS[i % COLOURS.len()]
 }
 
@@ -44,7 +44,7 @@ pub(super) fn colour(i: usize) -> RGBColor {
 ///
 /// # Errors
 /// What the drawing library says.
-pub(super) fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
+pub(crate) fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String, String> {
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
@@ -59,7 +59,7 @@ pub(super) fn svg(size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Drawn) -> Re
 }
 
 /// A title and a smaller line below it, at the top left.
-pub(super) fn heading(area: &Area<'_>, title: &str, subtitle: &str) -> Drawn {
+pub(crate) fn heading(area: &Area<'_>, title: &str, subtitle: &str) -> Drawn {
     let style = |size: u32| ("sans-serif", size).into_font().color(&INK);
     area.draw_text(title, &style(HEADING), (20, 14))?;
     area.draw_text(subtitle, &style(TEXT), (20, 42))?;
@@ -67,7 +67,7 @@ pub(super) fn heading(area: &Area<'_>, title: &str, subtitle: &str) -> Drawn {
 }
 
 /// One entry a line: a stroke in its colour and a name; `note` below them.
-pub(super) fn legend(area: &Area<'_>, names: &[String], note: Option<&str>) -> Drawn {
+pub(crate) fn legend(area: &Area<'_>, names: &[String], note: Option<&str>) -> Drawn {
     let style = ("sans-serif", TEXT).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
     let y = |i: usize| 30 + 26 * i as i32;
     for (i, name) in names.iter().enumerate() {
@@ -83,7 +83,7 @@ pub(super) fn legend(area: &Area<'_>, names: &[String], note: Option<&str>) -> D
 
 /// Draws the i-th of `count` series as points, with a line through them if `connected`. Earlier ones are drawn wider,
 /// so that a later one that coincides does not hide them.
-pub(super) fn series(
+pub(crate) fn series(
     chart: &mut Plot<'_, '_>,
     (i, count): (usize, usize),
     points: &[(f64, f64)],
@@ -98,8 +98,14 @@ pub(super) fn series(
     Ok(())
 }
 
+/// Draws a series of many points as a line alone.
+pub(crate) fn curve(chart: &mut Plot<'_, '_>, i: usize, points: &[(f64, f64)]) -> Drawn {
+    chart.draw_series(LineSeries::new(points.iter().copied(), colour(i).stroke_width(2)))?;
+    Ok(())
+}
+
 /// Ends of a percent axis around `values`, at tens, within 0 to 100.
-pub(super) fn percent_range(values: impl Iterator<Item = f64>) -> Range<f64> {
+pub(crate) fn percent_range(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) = values
         .filter(|value| value.is_finite())
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -113,7 +119,7 @@ pub(super) fn percent_range(values: impl Iterator<Item = f64>) -> Range<f64> {
 }
 
 /// A linear axis that is labelled at given places alone.
-pub(super) struct Axis {
+pub(crate) struct Axis {
     range: Range<f64>,
     ticks: Vec<(f64, String)>,
 }
@@ -121,7 +127,7 @@ pub(super) struct Axis {
 impl Axis {
     /// An axis over `ticks`, which grow, with air at both ends. A label that has no room before a later one is left
     /// out; the last one stays.
-    pub(super) fn over(ticks: impl DoubleEndedIterator<Item = (f64, String)>) -> Self {
+    pub(crate) fn over(ticks: impl DoubleEndedIterator<Item = (f64, String)>) -> Self {
         let all: Vec<(f64, String)> = ticks.collect();
         let low = all.first().map_or(0.0, |tick| tick.0);
         let high = all.last().map_or(0.0, |tick| tick.0);
@@ -163,20 +169,20 @@ impl ValueFormatter<f64> for Axis {
 }
 
 /// Titles of the two axes of a plot, and the decimals of its y labels.
-pub(super) struct Titles<'a> {
-    pub(super) x: &'a str,
-    pub(super) y: &'a str,
-    pub(super) decimals: usize,
+pub(crate) struct Titles<'a> {
+    pub(crate) x: &'a str,
+    pub(crate) y: &'a str,
+    pub(crate) decimals: usize,
 }
 
 /// A plot over an [`Axis`].
-pub(super) type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, RangedCoordf64>>;
+pub(crate) type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, RangedCoordf64>>;
 
 /// A plot with grid, ticks and titles, ready for its series.
 ///
 /// # Errors
 /// What the drawing library says.
-pub(super) fn plot<'a, 'b>(
+pub(crate) fn plot<'a, 'b>(
     area: &'a Area<'b>,
     x: Axis,
     y: Range<f64>,

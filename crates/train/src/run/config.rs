@@ -1,0 +1,222 @@
+//! What a run of training is told: a TOML file.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{Error, Result},
+    optimizer::Rule,
+    recurrence::Recurrence,
+    schedule::Schedule,
+};
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RunConfig {
+    /// Of everything random.
+    pub seed: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// Problems a step.
+    pub batch: usize,
+    /// The network.
+    pub model: ModelConfig,
+    /// The problems.
+    pub data: DataConfig,
+    /// How it learns.
+    pub method: Method,
+    /// How gradients become steps.
+    pub optimizer: OptimizerConfig,
+    /// How the learning rate goes.
+    pub schedule: Schedule,
+    /// What is told on the way, and kept.
+    #[serde(default)]
+    pub progress: Progress,
+}
+
+/// The network that is trained: files in the published layout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ModelConfig {
+    /// A folder with `config.json` and a tokenizer; weights begin at random unless `weights` says otherwise.
+    pub folder: PathBuf,
+    /// Whether the folder's weights are where it begins.
+    #[serde(default)]
+    pub weights: bool,
+}
+
+/// Files of problems.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DataConfig {
+    /// What it learns from.
+    pub train: PathBuf,
+    /// What it is validated on.
+    pub valid: PathBuf,
+    /// Problems of the latter that count.
+    #[serde(default = "five_hundred")]
+    pub validate: usize,
+}
+
+/// How it learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "kind")]
+pub enum Method {
+    /// Recurrent depth (spec huginn §4).
+    RecurrentDepth {
+        /// How often the core is iterated.
+        recurrence: Recurrence,
+        /// Which tokens count.
+        #[serde(default)]
+        targets: Targets,
+        /// Whether the steps are written out before the answer.
+        #[serde(default)]
+        written_steps: bool,
+        /// Numbers of iterations at which it is validated.
+        #[serde(default = "published_depths")]
+        validate_at: Vec<usize>,
+    },
+    /// COCONUT's curriculum (arXiv 2412.06769): in each stage more steps are thoughts instead.
+    Coconut {
+        /// In their order.
+        stages: Vec<Stage>,
+        /// Probability that an element of embeddings and branches is dropped.
+        #[serde(default)]
+        dropout: f32,
+    },
+}
+
+/// Which tokens of a text count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Targets {
+    /// All, as in the published training on text.
+    All,
+    /// Those behind the question.
+    #[default]
+    Answer,
+}
+
+/// A part of COCONUT's curriculum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Stage {
+    /// The last step of training that belongs to it; the optimizer begins anew behind it.
+    pub until: u64,
+    /// Steps that are not written.
+    pub skip: usize,
+    /// Thoughts.
+    pub thoughts: usize,
+}
+
+/// The optimizer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OptimizerConfig {
+    /// Its rule.
+    pub rule: Rule,
+    /// The largest learning rate.
+    pub lr: f64,
+    /// The norm that gradients are scaled down to.
+    #[serde(default)]
+    pub clip: Option<f64>,
+}
+
+/// How often, in steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Progress {
+    /// A line of the log.
+    pub log: u64,
+    /// A validation.
+    pub validate: u64,
+    /// A checkpoint.
+    pub checkpoint: u64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { log: 10, validate: 500, checkpoint: 500 }
+    }
+}
+
+fn five_hundred() -> usize {
+    500
+}
+
+fn published_depths() -> Vec<usize> {
+    vec![1, 4, 8, 16, 32]
+}
+
+impl RunConfig {
+    /// Reads and checks a file; paths in it are meant from its folder.
+    ///
+    /// # Errors
+    /// Names the file, and the key that is absent, unknown or out of range.
+    pub fn read(path: &Path) -> Result<Self> {
+        let place = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| fathom_model::Error::Io { path: place.clone(), source })?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let what = error.message().to_owned();
+            let line = error.span().map_or(0, |span| 1 + text[..span.start].matches('\n').count());
+            fathom_model::Error::Format { path: place.clone(), what: format!("line {line}: {what}") }
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for path in [&mut config.model.folder, &mut config.data.train, &mut config.data.valid] {
+            *path = folder.join(&*path);
+        }
+        config.check().map_err(|(field, what)| fathom_model::Error::Config {
+            path: place,
+            field: field.into(),
+            what: what.into(),
+        })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> std::result::Result<(), (&'static str, &'static str)> {
+        let Progress { log, validate, checkpoint } = self.progress;
+        let positive = |field, value: u64| if value > 0 { Ok(()) } else { Err((field, "is not positive")) };
+        positive("steps", self.steps)?;
+        positive("batch", self.batch as u64)?;
+        positive("data.validate", self.data.validate as u64)?;
+        positive("progress.log", log)?;
+        positive("progress.validate", validate)?;
+        positive("progress.checkpoint", checkpoint)?;
+        if !(self.optimizer.lr > 0.0 && self.optimizer.lr.is_finite()) {
+            return Err(("optimizer.lr", "is not a positive number"));
+        }
+        match &self.method {
+            Method::RecurrentDepth { recurrence, validate_at, .. } => {
+                positive("method.recurrence.backprop", recurrence.backprop as u64)?;
+                if !(recurrence.mean > 0.0 && recurrence.mean <= 1e4 && recurrence.sigma >= 0.0) {
+                    return Err(("method.recurrence.mean", "is not between 0 and 10000"));
+                }
+                if validate_at.contains(&0) {
+                    return Err(("method.validate-at", "no iteration"));
+                }
+            }
+            Method::Coconut { stages, dropout } => {
+                let rising = stages.windows(2).all(|pair| pair[0].until < pair[1].until);
+                if !rising || stages.last().is_none_or(|last| last.until < self.steps) {
+                    return Err(("method.stages", "do not rise up to the last step"));
+                }
+                if !(0.0..1.0).contains(dropout) {
+                    return Err(("method.dropout", "is not from 0 to below 1"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Itself as text, by which a run that goes on knows that it is the same one.
+    ///
+    /// # Errors
+    /// Never but for what cannot be written as JSON.
+    pub(crate) fn text(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|error| Error::Option { option: "config", what: error.to_string() })
+    }
+}
