@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use fathom_train::run::{LOG, Line};
+use fathom_train::run::{AtDepth, LOG, Line};
 
 use crate::{
     chart::{self, Axis, HEAD_HEIGHT, LEGEND_WIDTH, Titles},
@@ -30,10 +30,10 @@ pub(super) fn lines(folder: &Path) -> Result<Vec<Line>> {
 }
 
 /// Validation losses as a message has them.
-pub(super) fn told(losses: &BTreeMap<usize, f64>) -> String {
-    let one = |(&depth, loss): (&usize, &f64)| match depth {
+pub(super) fn told(losses: &[AtDepth]) -> String {
+    let one = |&AtDepth { r, loss }: &AtDepth| match r {
         0 => format!("{loss:.4}"),
-        _ => format!("{loss:.4} at r = {depth}"),
+        _ => format!("{loss:.4} at r = {r}"),
     };
     losses.iter().map(one).collect::<Vec<_>>().join(", ")
 }
@@ -54,8 +54,8 @@ fn curves(lines: &[Line]) -> Vec<Curve> {
         match line {
             Line::Step { step, loss, .. } => curves.entry(None).or_default().push((*step as f64, *loss)),
             Line::Validation { step, losses } => {
-                for (&depth, &loss) in losses {
-                    curves.entry(Some(depth)).or_default().push((*step as f64, loss));
+                for &AtDepth { r, loss } in losses {
+                    curves.entry(Some(r)).or_default().push((*step as f64, loss));
                 }
             }
             Line::Checkpoint { .. } => {}

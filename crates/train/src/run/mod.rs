@@ -73,14 +73,23 @@ pub enum Line {
     Validation {
         /// Steps taken.
         step: u64,
-        /// Mean loss a target, by the number of iterations where there is one, else at 0.
-        losses: BTreeMap<usize, f64>,
+        /// One where there are no iterations.
+        losses: Vec<AtDepth>,
     },
     /// A checkpoint that is whole.
     Checkpoint {
         /// Steps taken.
         step: u64,
     },
+}
+
+/// A validation loss.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AtDepth {
+    /// Iterations of the core; 0 for a chain.
+    pub r: usize,
+    /// Mean loss a target.
+    pub loss: f64,
 }
 
 impl Line {
@@ -163,7 +172,7 @@ impl Run {
     }
 
     fn go_on(&mut self) -> Result<()> {
-        let Some(last) = self.checkpoints.last()? else { return self.cut_log(0) };
+        let Some(last) = self.checkpoints.last()? else { return self.cut_log(None) };
         let optimizer = &mut self.optimizer;
         let mut state = None;
         self.learner.update(|parameters| {
@@ -177,16 +186,16 @@ impl Run {
             }
             (self.step, self.best) = (state.step, state.best);
         }
-        self.cut_log(self.step)
+        self.cut_log(Some(self.step))
     }
 
-    /// Leaves out of the log what came after the checkpoint: it comes again.
-    fn cut_log(&self, step: u64) -> Result<()> {
+    /// Leaves out of the log what came after the checkpoint at `step`, or all of it: it comes again.
+    fn cut_log(&self, step: Option<u64>) -> Result<()> {
         let path = self.out.join(LOG);
         let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
         let kept: String = text
             .lines()
-            .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|line| line.step() <= step))
+            .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|line| Some(line.step()) <= step))
             .flat_map(|line| [line, "\n"])
             .collect();
         replace(&path, kept.as_bytes())
@@ -287,15 +296,15 @@ impl Run {
             Method::Coconut { .. } => vec![0],
         };
         let at = (self.config.seed, self.step.saturating_sub(1));
-        let mut losses = BTreeMap::new();
-        for depth in depths {
+        let mut losses = Vec::with_capacity(depths.len());
+        for r in depths {
             let (mut sum, mut problems) = (0.0, 0);
             for batch in self.valid.chunks(self.config.batch) {
                 let batch: Vec<&Encoded> = batch.iter().collect();
-                sum += self.learner.judge(&batch, at, depth)?.mean * batch.len() as f64;
+                sum += self.learner.judge(&batch, at, r)?.mean * batch.len() as f64;
                 problems += batch.len();
             }
-            losses.insert(depth, sum / problems as f64);
+            losses.push(AtDepth { r, loss: sum / problems as f64 });
         }
         Ok(Line::Validation { step: self.step, losses })
     }
