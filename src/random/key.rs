@@ -13,12 +13,14 @@ pub enum Stream {
     Rollout(u32),
     /// First values of parameters; the ids are the letters of a tensor's name.
     Initial,
-    /// Step t of training: dropout, initial states, the order of examples.
+    /// Step t of training: dropout, initial states, numbers of iterations.
     Training(u64),
+    /// The order of examples in an epoch, whose number's halves are the ids.
+    Order,
 }
 
 impl Stream {
-    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4 and 16·t + 5.
+    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4, 16·t + 5 and 7.
     pub fn index(self) -> u64 {
         match self {
             Stream::Trajectory => 0,
@@ -27,6 +29,7 @@ impl Stream {
             Stream::Rollout(step) => 16 * u64::from(step) + 3,
             Stream::Initial => 4,
             Stream::Training(step) => 16 * step + 5,
+            Stream::Order => 7,
         }
     }
 }

@@ -261,7 +261,7 @@ impl Run {
         }
         gradients.clear()?;
         let seed = config.seed;
-        let of_epoch = |epoch: u64| key(seed, &[epoch as u32, (epoch >> 32) as u32], Stream::Initial);
+        let of_epoch = |epoch: u64| key(seed, &[epoch as u32, (epoch >> 32) as u32], Stream::Order);
         let chosen = problems::batch(of_epoch, train.len(), config.batch, self.step);
         let batch: Vec<&Encoded> = chosen.into_iter().map(|index| &train[index]).collect();
         let loss = learner.learn(&batch, (seed, self.step), gradients)?;
