@@ -16,4 +16,5 @@ mod parity;
 mod resume;
 mod shards;
 mod tensors;
+mod train;
 mod usage;
