@@ -15,10 +15,12 @@ pub enum Stream {
     Initial,
     /// Step t of training: dropout, initial states, the order of examples.
     Training(u64),
+    /// Generated problems; the ids are the halves of a problem's index.
+    Data,
 }
 
 impl Stream {
-    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4 and 16·t + 5.
+    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4, 16·t + 5 and 6.
     pub fn index(self) -> u64 {
         match self {
             Stream::Trajectory => 0,
@@ -27,6 +29,7 @@ impl Stream {
             Stream::Rollout(step) => 16 * u64::from(step) + 3,
             Stream::Initial => 4,
             Stream::Training(step) => 16 * step + 5,
+            Stream::Data => 6,
         }
     }
 }
@@ -69,6 +72,10 @@ mod tests {
             key(1, &[5, 6], Stream::Beam),
             key(1, &[5, 6], Stream::Rollout(0)),
             key(1, &[5, 6], Stream::Rollout(1)),
+            key(1, &[5, 6], Stream::Initial),
+            key(1, &[5, 6], Stream::Training(0)),
+            key(1, &[5, 6], Stream::Training(1)),
+            key(1, &[5, 6], Stream::Data),
         ];
         let distinct: std::collections::HashSet<u64> = others.into_iter().chain([base]).collect();
         assert_eq!(distinct.len(), others.len() + 1);

@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod eval;
 mod info;
+mod make_data;
 mod options;
 mod output;
 mod parity;
@@ -50,6 +51,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Solve(arguments) => solve::run(&arguments)?,
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Merge(arguments) => eval::merge::run(&arguments)?,
+        Command::MakeData(arguments) => make_data::run(&arguments)?,
         Command::Info(arguments) => info::run(&arguments)?,
         Command::Parity(arguments) => {
             if !parity::run(&arguments)? {

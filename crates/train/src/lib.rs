@@ -4,6 +4,7 @@
 //! There is no autograd: every block of a network has its backward pass beside its forward pass, and an objective calls both.
 
 pub mod checkpoint;
+pub mod data;
 pub mod error;
 pub mod initial;
 mod network;

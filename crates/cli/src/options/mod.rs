@@ -10,7 +10,7 @@ use fathom::{DType, Device};
 
 pub(crate) use search::{Defaults, SearchArgs};
 use values::threads;
-pub(crate) use values::{bounded_count, count};
+pub(crate) use values::{bounded_count, count, range};
 
 use crate::error::{Error, Result};
 
