@@ -15,12 +15,14 @@ pub enum Stream {
     Initial,
     /// Step t of training: dropout, initial states, numbers of iterations.
     Training(u64),
+    /// Generated problems; the ids are the halves of a problem's index.
+    Data,
     /// The order of examples in an epoch, whose number's halves are the ids.
     Order,
 }
 
 impl Stream {
-    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4, 16·t + 5 and 7.
+    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4, 16·t + 5, 6 and 7.
     pub fn index(self) -> u64 {
         match self {
             Stream::Trajectory => 0,
@@ -29,6 +31,7 @@ impl Stream {
             Stream::Rollout(step) => 16 * u64::from(step) + 3,
             Stream::Initial => 4,
             Stream::Training(step) => 16 * step + 5,
+            Stream::Data => 6,
             Stream::Order => 7,
         }
     }
@@ -72,6 +75,10 @@ mod tests {
             key(1, &[5, 6], Stream::Beam),
             key(1, &[5, 6], Stream::Rollout(0)),
             key(1, &[5, 6], Stream::Rollout(1)),
+            key(1, &[5, 6], Stream::Initial),
+            key(1, &[5, 6], Stream::Training(0)),
+            key(1, &[5, 6], Stream::Training(1)),
+            key(1, &[5, 6], Stream::Data),
         ];
         let distinct: std::collections::HashSet<u64> = others.into_iter().chain([base]).collect();
         assert_eq!(distinct.len(), others.len() + 1);

@@ -1,12 +1,14 @@
 //! The grammar of the command line.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use fathom::Device;
+use fathom_train::data::Operation;
 
 use crate::eval::setup::Shard;
-use crate::options::{ModelOptions, SearchArgs, bounded_count, count, threads};
+use crate::options::{ModelOptions, SearchArgs, bounded_count, count, range, threads};
 
 /// Parallel test-time scaling for models that reason in latent space.
 #[derive(Debug, Parser)]
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Parity(ParityArgs),
     /// Train a model as a configuration says, or go on where a run stopped
     Train(TrainArgs),
+    /// Generate arithmetic word problems with worked steps, for training, validation and test
+    MakeData(MakeDataArgs),
     /// Describe a model: architecture, parameters, special tokens, memory
     Info(InfoArgs),
 }
@@ -112,6 +116,53 @@ pub(crate) struct TrainArgs {
     /// Worker threads; all cores if absent. Results do not depend on it
     #[arg(long, value_name = "COUNT", value_parser = threads, allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MakeDataArgs {
+    /// Folder for train.jsonl, valid.jsonl, test.jsonl, tokenizer.json and data.json
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Seed; which split a question belongs to does not depend on it
+    #[arg(long, default_value = "0")]
+    pub(crate) seed: u64,
+    /// Problems for training
+    #[arg(long, value_name = "COUNT", default_value = "100000")]
+    pub(crate) train: usize,
+    /// Problems for validation
+    #[arg(long, value_name = "COUNT", default_value = "1000")]
+    pub(crate) valid: usize,
+    /// Problems for the test
+    #[arg(long, value_name = "COUNT", default_value = "4000")]
+    pub(crate) test: usize,
+    /// Worked steps of a problem, from 1..1 to 8..8
+    #[arg(long, value_name = "A..B", default_value = "1..3", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) steps: RangeInclusive<u32>,
+    /// Numbers that sentences state, factors aside
+    #[arg(long, value_name = "A..B", default_value = "2..30", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) numbers: RangeInclusive<u32>,
+    /// Stated factors and divisors, from 2..2 to 9..9
+    #[arg(long, value_name = "A..B", default_value = "2..5", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) factors: RangeInclusive<u32>,
+    /// Persons whose things are counted, from 1..1 to 4..4; at most one more than steps
+    #[arg(long, value_name = "A..B", default_value = "1..2", value_parser = range, allow_hyphen_values = true)]
+    pub(crate) persons: RangeInclusive<u32>,
+    /// The largest result of a step
+    #[arg(long, value_name = "M", default_value = "999")]
+    pub(crate) limit: u32,
+    /// Kinds of sentences and questions: add, sub, mul, double, half, divide, groups, compare, transfer, total,
+    /// difference
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Operation::ALL, hide_default_value = true)]
+    pub(crate) operations: Vec<Operation>,
+    /// The most sentences of a problem that do not matter, up to 4
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    pub(crate) distractors: u32,
+    /// Replace other data in --out
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

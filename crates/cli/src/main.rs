@@ -6,6 +6,7 @@ mod engine;
 mod error;
 mod eval;
 mod info;
+mod make_data;
 mod options;
 mod output;
 mod parity;
@@ -53,6 +54,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Merge(arguments) => eval::merge::run(&arguments)?,
         Command::Train(arguments) => train::run(&arguments)?,
+        Command::MakeData(arguments) => make_data::run(&arguments)?,
         Command::Info(arguments) => info::run(&arguments)?,
         Command::Parity(arguments) => {
             if !parity::run(&arguments)? {

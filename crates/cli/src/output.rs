@@ -1,10 +1,11 @@
-//! The only place that writes: standard output, whole files and growing files, every failure named.
+//! The only place that writes: standard output, progress, whole files and growing files, every failure named.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -19,6 +20,16 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 fn print_to(out: &mut impl Write, text: &str) -> Result<()> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Stdout)
+}
+
+/// A bar on standard error, where somebody watches, that counts to `count` of what `units` calls.
+pub(crate) fn progress(name: &str, count: usize, units: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = format!("{{msg}} {{bar:40}} {{pos}}/{{len}} {units}, {{elapsed}} gone, {{eta}} to go");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(count as u64).with_style(style).with_message(name.to_owned())
 }
 
 /// A value as indented JSON with a final newline.

@@ -124,6 +124,9 @@ pub enum Fault {
     /// The answer is not a number.
     #[error("`answer` is not a number: {0:?}")]
     NotANumber(String),
+    /// A worked solution opens `<<` and does not close it, or closes it empty.
+    #[error("`answer` has a malformed annotation: {0:?}")]
+    Annotation(String),
     /// The answer is infinite or NaN, which no trajectory could match.
     #[error("`answer` is not finite: {0:?}")]
     NotFinite(String),
@@ -137,6 +140,16 @@ pub fn read(path: &Path) -> Result<Dataset, DatasetError> {
 
 /// Reads an evaluation set from the bytes of a file; `path` names the set and appears in errors.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset, DatasetError> {
+    let questions = parse_entries(path, bytes, Question::take)?;
+    Ok(Dataset { name: name(path), digest: digest(bytes), questions })
+}
+
+/// Reads the entries of a file of any of the forms; `entry` gets the index and the fields of each. Never empty.
+pub fn parse_entries<T>(
+    path: &Path,
+    bytes: &[u8],
+    entry: impl Fn(usize, &mut Map<String, Value>) -> Result<T, Fault>,
+) -> Result<Vec<T>, DatasetError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| DatasetError::Encoding { path: path.to_owned(), offset: e.valid_up_to() })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -148,19 +161,22 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Dataset, DatasetError> {
     if entries.is_empty() {
         return Err(DatasetError::Empty { path: path.to_owned() });
     }
-    let questions = entries
-        .into_iter()
-        .enumerate()
-        .map(|(index, (place, entry))| {
-            question(index, entry).map_err(|fault| DatasetError::Entry {
-                path: path.to_owned(),
-                place,
-                fault,
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Dataset { name, digest: hexadecimal(&Sha256::digest(bytes)), questions })
+    let read = |(index, (place, value))| {
+        let Value::Object(mut fields) = value else { return Err((place, Fault::NotAnObject)) };
+        entry(index, &mut fields).map_err(|fault| (place, fault))
+    };
+    let entries: Result<_, _> = entries.into_iter().enumerate().map(read).collect();
+    entries.map_err(|(place, fault)| DatasetError::Entry { path: path.to_owned(), place, fault })
+}
+
+/// What a data set is called: its file's name without the extension.
+pub fn name(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// SHA-256 in lower-case hexadecimal, as `sha256sum` prints it.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn array_entries(path: &Path, text: &str) -> Result<Vec<(Place, Value)>, DatasetError> {
@@ -192,33 +208,46 @@ fn json_error(path: &Path, lines_before: usize, error: &serde_json::Error) -> Da
     }
 }
 
-fn question(index: usize, entry: Value) -> Result<Question, Fault> {
-    let Value::Object(mut fields) = entry else { return Err(Fault::NotAnObject) };
-    let question = match fields.remove("question") {
-        Some(Value::String(text)) => text,
-        Some(Value::Null) | None => return Err(Fault::Missing("question")),
-        Some(_) => return Err(Fault::Type { field: "question", expected: "a string" }),
-    };
-    if question.trim().is_empty() {
-        return Err(Fault::BlankQuestion);
+impl Question {
+    /// The question of an entry, and its answer's number; `question` leaves the fields.
+    ///
+    /// # Errors
+    /// Fields that are missing, of another type, blank or without a finite number.
+    pub fn take(index: usize, fields: &mut Map<String, Value>) -> Result<Self, Fault> {
+        let question = match fields.remove("question") {
+            Some(Value::String(text)) => text,
+            Some(Value::Null) | None => return Err(Fault::Missing("question")),
+            Some(_) => return Err(Fault::Type { field: "question", expected: "a string" }),
+        };
+        if question.trim().is_empty() {
+            return Err(Fault::BlankQuestion);
+        }
+        let answer = answer(fields)?;
+        let stated = stated(&answer);
+        let target = parse_target(stated).ok_or_else(|| Fault::NotANumber(stated.to_owned()))?;
+        if !target.is_finite() {
+            return Err(Fault::NotFinite(stated.to_owned()));
+        }
+        Ok(Self { index, question, target })
     }
-    Ok(Question { index, question, target: target(&fields)? })
 }
 
-fn target(fields: &Map<String, Value>) -> Result<f64, Fault> {
-    let text = match fields.get("answer") {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Null) | None => return Err(Fault::Missing("answer")),
-        Some(_) => return Err(Fault::Type { field: "answer", expected: "a number or a string" }),
-    };
-    let stated = text.rsplit_once("####").map_or(text.as_str(), |(_, stated)| stated);
-    let target = parse_target(stated).ok_or_else(|| Fault::NotANumber(stated.to_owned()))?;
-    if target.is_finite() { Ok(target) } else { Err(Fault::NotFinite(stated.to_owned())) }
+/// The `answer` of an entry as text: a number, or a whole worked solution.
+///
+/// # Errors
+/// An answer that is missing or neither string nor number.
+pub fn answer(fields: &Map<String, Value>) -> Result<String, Fault> {
+    match fields.get("answer") {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Number(number)) => Ok(number.to_string()),
+        Some(Value::Null) | None => Err(Fault::Missing("answer")),
+        Some(_) => Err(Fault::Type { field: "answer", expected: "a number or a string" }),
+    }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The part of an answer that states its number: what follows the last `####`, or all of it.
+pub fn stated(answer: &str) -> &str {
+    answer.rsplit_once("####").map_or(answer, |(_, stated)| stated)
 }
 
 #[cfg(test)]
@@ -272,10 +301,7 @@ mod tests {
     #[test]
     fn digest_is_sha256_of_the_bytes() {
         // The one-block test vector of FIPS 180-4.
-        assert_eq!(
-            hexadecimal(&Sha256::digest(b"abc")),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(digest(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         let (a, b) = (r#"[{"question":"a","answer":1}]"#, r#"[{"question":"a","answer":2}]"#);
         assert_ne!(set(a).unwrap().digest, set(b).unwrap().digest);
     }

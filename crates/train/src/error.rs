@@ -10,6 +10,9 @@ pub enum Error {
     /// A question or an answer is at fault.
     #[error(transparent)]
     Search(#[from] fathom_search::Error),
+    /// A file of problems is at fault.
+    #[error(transparent)]
+    Dataset(#[from] fathom_search::dataset::DatasetError),
     /// Operands that do not fit, or a device.
     #[error(transparent)]
     Kernel(#[from] fathom::Error),

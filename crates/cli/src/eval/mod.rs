@@ -15,13 +15,12 @@ pub(crate) mod testing;
 mod tests;
 mod workers;
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Instant;
 
 use fathom_search::dataset::{self, Dataset, Question};
 use fathom_search::solver::{Outcome, SearchOptions};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::args::EvalArgs;
 use crate::engine::{self, Engine};
@@ -81,7 +80,7 @@ fn run_one(
     let engine = engine::open(&arguments.model, search)?;
     let setup = setup_of(arguments, data, search, &engine);
     let questions: Vec<&Question> = setup.indices().map(|i| &data.questions[i]).collect();
-    let progress = progress(&point_name(&search.perturbation), questions.len());
+    let progress = output::progress(&point_name(&search.perturbation), questions.len(), "questions");
     let workers = if engine.fits_cache() { rayon::current_num_threads() } else { 1 };
     let report = evaluate(&setup, &questions, folder, &progress, workers, |question| engine.solve(question));
     progress.finish_and_clear();
@@ -146,15 +145,4 @@ fn evaluate<E: Into<Cause>>(
         folder::finish(path, setup, &records, &report)?;
     }
     Ok(report)
-}
-
-/// A bar on standard error, where somebody watches.
-fn progress(name: &str, questions: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} questions, {elapsed} gone, {eta} to go")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(questions as u64).with_style(style).with_message(name.to_owned())
 }

@@ -99,7 +99,7 @@ impl Setup {
 }
 
 /// Dotted name and both values of the first place where two JSON trees differ.
-fn first_difference(field: &str, was: &Value, now: &Value) -> Option<(String, String, String)> {
+pub(crate) fn first_difference(field: &str, was: &Value, now: &Value) -> Option<(String, String, String)> {
     if let (Value::Object(old), Value::Object(new)) = (was, now) {
         let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         return keys.into_iter().find_map(|key| {

@@ -9,8 +9,7 @@ use clap::Args;
 use fathom::{DType, Device};
 
 pub(crate) use search::{Defaults, SearchArgs};
-pub(crate) use values::threads;
-pub(crate) use values::{bounded_count, count};
+pub(crate) use values::{bounded_count, count, range, threads};
 
 use crate::error::{Error, Result};
 

@@ -1,6 +1,7 @@
 //! Values of single options, each with an error that lists what is known.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use fathom_model::perturbation::{Scope, Sites};
@@ -99,6 +100,13 @@ pub(crate) fn threads(text: &str) -> Result<usize, String> {
     count(text).ok().filter(|&n| n <= most).ok_or_else(|| format!("must be a whole number from 1 to {most}"))
 }
 
+/// Parses `A..B`, both ends included, or one number for both.
+pub(crate) fn range(text: &str) -> Result<RangeInclusive<u32>, String> {
+    let (start, end) = text.split_once("..").unwrap_or((text, text));
+    let ends = start.parse().ok().zip(end.parse().ok());
+    ends.map(|(start, end)| start..=end).ok_or_else(|| "must be A..B, both included, or a number".to_owned())
+}
+
 fn unknown(what: &str, text: &str, known: &str) -> String {
     format!("unknown {what} {text:?}; known: {known}")
 }
@@ -128,6 +136,15 @@ mod tests {
         assert_eq!(steps("0"), Ok(0));
         assert!(count("0").is_err() && count("-1").is_err() && count("1.5").is_err());
         assert!(bounded_count("65537").is_err() && steps("65537").is_err() && threads("1000000").is_err());
+    }
+
+    #[test]
+    fn ranges_include_both_ends() {
+        assert_eq!(range("1..3"), Ok(1..=3));
+        assert_eq!(range("4"), Ok(4..=4));
+        for bad in ["", "..", "1..", "..3", "1..=3", "-1..3", "1...3", "a..b", "1..4294967296"] {
+            assert!(range(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -1,31 +1,34 @@
-//! Problems to learn from.
+//! What is trained on: generated arithmetic word problems, the tokenizer of their words, and files of worked questions.
+//!
+//! A problem has the form of GSM8K-Aug (arXiv 2405.14838): a question, the worked steps `<<13-6=7>>`, an answer.
+//! `docs/data.md` shows every kind of sentence.
 
-use std::path::Path;
+mod difficulty;
+mod draws;
+mod event;
+mod generate;
+mod lexicon;
+mod read;
+mod shape;
+mod split;
+mod story;
+mod templates;
+mod tokenizer;
 
-use serde::Deserialize;
+pub use difficulty::{Difficulty, FACTORS, Operation, PERSONS, STEPS};
+pub use generate::generate;
+pub use lexicon::words;
+pub use read::{Example, Examples, Worked, parse, read};
+pub use split::{Sizes, Split, splits};
+pub use tokenizer::tokenizer_files;
 
-use crate::error::Result;
-
-/// A problem with its worked steps.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// A generated problem. Its fields stand in a file in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Problem {
-    /// The question.
+    /// Sentences of the lexicon, the last one the question.
     pub question: String,
-    /// Its steps.
-    #[serde(default)]
+    /// One operation each, in the order of the sentences: `<<13-6=7>>`. The last result is the answer.
     pub steps: Vec<String>,
-    /// The answer.
+    /// A non-negative integer in decimal digits.
     pub answer: String,
-}
-
-/// Reads problems.
-///
-/// # Errors
-/// Malformed files.
-pub fn read(path: &Path) -> Result<Vec<Problem>> {
-    let place = path.display().to_string();
-    let text =
-        std::fs::read(path).map_err(|source| fathom_model::Error::Io { path: place.clone(), source })?;
-    Ok(serde_json::from_slice(&text)
-        .map_err(|error| fathom_model::Error::Format { path: place, what: error.to_string() })?)
 }

@@ -34,7 +34,7 @@ pub use config::{DataConfig, Method, ModelConfig, OptimizerConfig, Progress, Run
 use self::{learner::Learner, problems::Encoded};
 use crate::{
     checkpoint::{Checkpoints, State, resume},
-    data,
+    data::{self, Worked},
     error::{Error, Result},
     optimizer::Optimizer,
     parameters::Gradients,
@@ -131,9 +131,8 @@ impl Run {
         let chain = matches!(config.method, Method::Coconut { .. });
         let dialogue = Dialogue::new(&tokenizer, &ids, chain.then_some(Kind::Coconut));
         let encode = |path: &Path| -> Result<Vec<Encoded>> {
-            let problems = data::read(path)?;
             let encode = |problem| Encoded::new(problem, &dialogue, &tokenizer, &ids, chain);
-            problems.iter().map(encode).collect()
+            data::read(path, Worked::Annotations)?.examples.iter().map(encode).collect()
         };
         let (train, mut valid) = (encode(&config.data.train)?, encode(&config.data.valid)?);
         valid.truncate(config.data.validate);

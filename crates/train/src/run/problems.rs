@@ -4,7 +4,7 @@ use fathom::random::{Coordinates, Draw, Site, words};
 use fathom_model::{config::SpecialIds, tokenizer::Tokenizer};
 use fathom_search::prompt::Dialogue;
 
-use crate::{data::Problem, error::Result};
+use crate::{data::Example, error::Result};
 
 /// A problem as tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Encoded {
 impl Encoded {
     /// The forms of a COCONUT chain (spec latenttts §1.2), or of recurrent depth, whose answer stands behind a space.
     pub(crate) fn new(
-        problem: &Problem,
+        problem: &Example,
         dialogue: &Dialogue<'_>,
         tokenizer: &Tokenizer,
         ids: &SpecialIds,
