@@ -21,8 +21,11 @@ const TARGETS: [(&str, &str); 3] =
 const FLAGS: [&str; 7] =
     ["--fatbin", "--compress-mode=size", "-std=c++17", "-O3", "-lineinfo", "-Xptxas", "-v"];
 
+/// The first release with `--compress-mode`.
+const OLDEST: (u32, u32) = (12, 8);
+
 const MISSING: &str = "\
-the feature `cuda` compiles kernels/*.cu with nvcc, and there is none here. Do one of these:
+the feature `cuda` compiles kernels/*.cu with nvcc 12.8 or later, and there is none here. Do one of these:
   * run scripts/cuda-toolkit, which installs nvcc 13.0 into .venv of this repository (no GPU, no root needed)
   * set NVCC to an nvcc, or CUDA_HOME or CUDA_PATH to a toolkit's folder
   * put nvcc on PATH
@@ -116,7 +119,7 @@ fn nvcc() -> Result<PathBuf> {
     println!("cargo::rerun-if-env-changed=NVCC_CCBIN");
     if let Some(nvcc) = variable("NVCC") {
         let named = PathBuf::from(&nvcc);
-        return if named.is_file() { Ok(named) } else { Err(format!("NVCC={nvcc} is no file")) };
+        return if named.is_file() { new_enough(named) } else { Err(format!("NVCC={nvcc} is no file")) };
     }
     let toolkits = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(variable).map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();
@@ -128,7 +131,32 @@ fn nvcc() -> Result<PathBuf> {
         .chain(env::split_paths(&path))
         .chain(environments.flat_map(wheels))
         .chain(["/usr/local/cuda/bin", "/opt/cuda/bin"].map(PathBuf::from));
-    places.map(|folder| folder.join("nvcc")).find(|nvcc| nvcc.is_file()).ok_or(MISSING.into())
+    let mut too_old = String::new();
+    for nvcc in places.map(|folder| folder.join("nvcc")).filter(|nvcc| nvcc.is_file()) {
+        match new_enough(nvcc) {
+            Ok(nvcc) => return Ok(nvcc),
+            Err(why) => too_old += &format!("\nPassed over: {why}."),
+        }
+    }
+    Err(format!("{MISSING}{too_old}"))
+}
+
+/// The compiler, if it knows the flags and targets.
+fn new_enough(nvcc: PathBuf) -> Result<PathBuf> {
+    let place = nvcc.display();
+    let output =
+        Command::new(&nvcc).arg("--version").output().map_err(|error| format!("{place}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let release = text.split("release ").nth(1).and_then(|rest| rest.split([',', '\n']).next());
+    let parts = release.and_then(|release| release.trim().split_once('.'));
+    let version = parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    match version {
+        Some(version) if version >= OLDEST => Ok(nvcc),
+        _ => {
+            let found = release.map_or("of no known version", str::trim);
+            Err(format!("{place} is {found}, {}.{} or later is wanted", OLDEST.0, OLDEST.1))
+        }
+    }
 }
 
 /// Where NVIDIA's wheels put executables in a Python environment.

@@ -52,7 +52,7 @@ impl Device {
         });
     }
 
-    /// A card of sm_90a whose kernels run on the host.
+    /// A card of sm_90a whose kernels run on the host: a new one at each call, with memory of its own.
     ///
     /// # Errors
     /// A build without the emulator.
