@@ -124,16 +124,16 @@ pub(crate) struct MakeDataArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Seed; which split a question belongs to does not depend on it
-    #[arg(long, default_value = "0")]
+    #[arg(long, default_value = "0", allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Problems for training
-    #[arg(long, value_name = "COUNT", default_value = "100000")]
+    #[arg(long, value_name = "COUNT", default_value = "100000", allow_negative_numbers = true)]
     pub(crate) train: usize,
     /// Problems for validation
-    #[arg(long, value_name = "COUNT", default_value = "1000")]
+    #[arg(long, value_name = "COUNT", default_value = "1000", allow_negative_numbers = true)]
     pub(crate) valid: usize,
     /// Problems for the test
-    #[arg(long, value_name = "COUNT", default_value = "4000")]
+    #[arg(long, value_name = "COUNT", default_value = "4000", allow_negative_numbers = true)]
     pub(crate) test: usize,
     /// Worked steps of a problem, from 1..1 to 8..8
     #[arg(long, value_name = "A..B", default_value = "1..3", value_parser = range, allow_hyphen_values = true)]
@@ -148,14 +148,14 @@ pub(crate) struct MakeDataArgs {
     #[arg(long, value_name = "A..B", default_value = "1..2", value_parser = range, allow_hyphen_values = true)]
     pub(crate) persons: RangeInclusive<u32>,
     /// The largest result of a step
-    #[arg(long, value_name = "M", default_value = "999")]
+    #[arg(long, value_name = "M", default_value = "999", allow_negative_numbers = true)]
     pub(crate) limit: u32,
     /// Kinds of sentences and questions: add, sub, mul, double, half, divide, groups, compare, transfer, total,
     /// difference
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = Operation::ALL, hide_default_value = true)]
     pub(crate) operations: Vec<Operation>,
     /// The most sentences of a problem that do not matter, up to 4
-    #[arg(long, value_name = "COUNT", default_value = "0")]
+    #[arg(long, value_name = "COUNT", default_value = "0", allow_negative_numbers = true)]
     pub(crate) distractors: u32,
     /// Replace other data in --out
     #[arg(long)]
