@@ -20,7 +20,7 @@ import torch.nn.functional as F
 LAYERS, WIDTH, HEADS, HIDDEN = 12, 768, 12, 3072
 LATENTS = 6  # Before the step's own position.
 STREAMED = 128 << 20  # Bytes of weights that products walk through, so that each comes from memory.
-SECONDS, RUNS = 0.25, 5  # A case runs this long at least, and this often.
+SECONDS, RUNS = 0.25, 5  # A case runs this long at least, and one of inference this often.
 
 
 class Missing(Exception):
@@ -135,9 +135,9 @@ def prepare(kind, dtype, *numbers):
     raise Missing(f"no case of this side: {kind}")
 
 
-def timed(run):
+def timed(run, runs):
     seconds = []
-    while len(seconds) < RUNS or sum(seconds) < SECONDS:
+    while len(seconds) < runs or sum(seconds) < SECONDS:
         start = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - start)
@@ -157,7 +157,8 @@ def versions():
     return ", ".join(found)
 
 
-def main():
+def serve(prepare, warm, runs):
+    """Answers the cases of the input, whose threads are their last word."""
     torch.manual_seed(0)
     newest = {}  # By kind: the newest case and what it runs.
     for line in sys.stdin:
@@ -170,10 +171,10 @@ def main():
                 if newest.get(words[0], (None,))[0] != words:
                     newest.pop(words[0], None)
                     run = prepare(*words)
-                    for _ in range(3):
+                    for _ in range(warm):
                         run()
                     newest[words[0]] = words, run
-                answer = f"{timed(newest[words[0]][1]):e}"
+                answer = f"{timed(newest[words[0]][1], runs):e}"
         except Missing as why:
             answer = f"none: {why}"
         print(answer, flush=True)
@@ -181,4 +182,4 @@ def main():
 
 if __name__ == "__main__":
     with torch.inference_mode():
-        main()
+        serve(prepare, warm=3, runs=RUNS)
