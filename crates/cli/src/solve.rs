@@ -45,7 +45,10 @@ struct Votes {
 pub(crate) fn run(arguments: &SolveArgs) -> Result<()> {
     let settings = arguments.search.check(&arguments.model)?;
     if settings.len() > 1 {
-        return Err(Error::option("--sampler, --dropout-p, --noise-std", "solve takes one value of each"));
+        return Err(Error::option(
+            "--sampler, --dropout-p, --noise-std, --steps",
+            "solve takes one value of each",
+        ));
     }
     if arguments.question.trim().is_empty() {
         return Err(Error::option("QUESTION", "is blank"));

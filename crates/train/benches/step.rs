@@ -66,7 +66,10 @@ fn serve() -> Result<()> {
     let mut newest: Option<(String, Run)> = None;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
-        let kept = newest.take().filter(|(case, _)| *case == line).map_or_else(|| prepare(&line), |(_, run)| Ok(run));
+        let kept = newest
+            .take()
+            .filter(|(case, _)| *case == line)
+            .map_or_else(|| prepare(&line), |(_, run)| Ok(run));
         match kept.and_then(|mut run| Ok((timed(&mut run)?, run))) {
             Ok((seconds, run)) => {
                 println!("{seconds:e}");
@@ -104,7 +107,10 @@ fn prepare(case: &str) -> Result<Run> {
         ("coconut", &[layers, width, heads, vocab, rows, prompt, thoughts, tail, threads]) => {
             (coconut([layers, width, heads, vocab], rows, [prompt, thoughts, tail])?, threads)
         }
-        ("recurrent", &[width, heads, inner, prelude, core, coda, vocab, rows, length, without, with, threads]) => {
+        (
+            "recurrent",
+            &[width, heads, inner, prelude, core, coda, vocab, rows, length, without, with, threads],
+        ) => {
             let config = huginn([width, heads, inner, vocab], [prelude, core, coda], length);
             (recurrent(&config, [rows, length], Iterations { without, with })?, threads)
         }
@@ -171,7 +177,8 @@ fn recurrent(config: &HuginnConfig, [rows, length]: [usize; 2], iterations: Iter
     let mut optimizer = Optimizer::new(RULE, RATE, Some(1.0), model.parameters())?;
     let mut gradients: Gradients = model.parameters().gradients()?;
     let texts: Vec<Vec<u32>> = (0..rows).map(|row| tokens(row, length + 1, config.vocab_size)).collect();
-    let targets: Vec<Option<u32>> = texts.iter().flat_map(|text| text[1..].iter().map(|&id| Some(id))).collect();
+    let targets: Vec<Option<u32>> =
+        texts.iter().flat_map(|text| text[1..].iter().map(|&id| Some(id))).collect();
     let initial = Tensor::zeros(&Device::Cpu, rows * length, config.width)?;
     Ok(Box::new(move || {
         let inputs: Vec<&[u32]> = texts.iter().map(|text| &text[..length]).collect();

@@ -28,7 +28,7 @@ use crate::error::{Cause, Error, Result};
 use crate::output;
 use record::Record;
 use report::Report;
-use setup::{Data, Setup, point_name};
+use setup::{Data, Setup, point_name, point_names};
 use workers::in_order;
 
 /// Evaluates and prints.
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &EvalArgs) -> Result<()> {
 }
 
 fn run_sweep(arguments: &EvalArgs, data: &Dataset, searches: &[SearchOptions]) -> Result<()> {
-    let names: Vec<String> = searches.iter().map(|search| point_name(&search.perturbation)).collect();
+    let names = point_names(searches.iter());
     let out = arguments.out.as_deref();
     let folders = out.map(|out| sweep::claim(out, &names, arguments.resume)).transpose()?;
     let mut reports = Vec::new();

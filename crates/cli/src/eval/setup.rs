@@ -112,7 +112,22 @@ pub(crate) fn first_difference(field: &str, was: &Value, now: &Value) -> Option<
     (was != now).then(|| (field.to_owned(), shown(was), shown(now)))
 }
 
-/// A short name of a perturbation, fit for a folder.
+/// A short name for each run of a sweep, fit for a folder: its perturbation, and its steps where those are not the same in all.
+pub(crate) fn point_names<'a>(searches: impl Iterator<Item = &'a SearchOptions> + Clone) -> Vec<String> {
+    let swept = steps_swept(searches.clone());
+    let name = |search: &SearchOptions| {
+        let of_perturbation = point_name(&search.perturbation);
+        if swept { format!("{of_perturbation}-steps{}", search.steps) } else { of_perturbation }
+    };
+    searches.map(name).collect()
+}
+
+/// Whether runs differ in their number of steps.
+pub(crate) fn steps_swept<'a>(mut searches: impl Iterator<Item = &'a SearchOptions>) -> bool {
+    searches.next().is_some_and(|first| searches.any(|search| search.steps != first.steps))
+}
+
+/// A short name of a perturbation.
 pub(crate) fn point_name(perturbation: &Perturbation) -> String {
     match perturbation {
         Perturbation::None => "none".to_owned(),

@@ -3,7 +3,7 @@
 use fathom_model::perturbation::{Perturbation, Scope, Sites};
 
 use super::report::Report;
-use super::setup::{Setup, point_name};
+use super::setup::{Setup, point_names};
 use crate::table::{Align, Table, percent};
 
 /// One line: data, questions, sampler, N.
@@ -78,9 +78,10 @@ pub(super) fn many(reports: &[Report]) -> String {
     columns.extend(aggregations.iter().map(|by| (format!("{by} %"), Align::Right)));
     columns.extend(["diversity", "seconds"].map(|name| (name.to_owned(), Align::Right)));
     let mut table = Table::new(columns);
-    for report in reports {
+    let names = point_names(reports.iter().map(|report| &report.options.search));
+    for (name, report) in names.into_iter().zip(reports) {
         let mut cells = vec![
-            point_name(&report.options.search.perturbation),
+            name,
             report.n.to_string(),
             percent(report.pass_at_k.get(&1).copied().unwrap_or(f64::NAN)),
             percent(report.coverage.unwrap_or(f64::NAN)),

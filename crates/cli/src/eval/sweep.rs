@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
-use super::setup::{Setup, point_name};
+use super::setup::{Setup, point_names};
 use super::{folder, sweep_picture};
 use crate::error::{Error, Result};
 use crate::output;
@@ -87,5 +87,5 @@ pub(super) fn members(path: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(&file).map_err(Error::file("read", &file))?;
     let recorded: Recorded =
         serde_json::from_str(&text).map_err(|e| Error::content(&file, format!("not a sweep: {e}")))?;
-    Ok(recorded.runs.iter().map(|run| point_name(&run.options.search.perturbation)).collect())
+    Ok(point_names(recorded.runs.iter().map(|run| &run.options.search)))
 }

@@ -1,9 +1,10 @@
-//! sweep.svg: coverage, accuracy and diversity against the strength of each sampler.
+//! sweep.svg: coverage, accuracy and diversity against the strength of each sampler, or against the number of steps.
 
 use fathom_model::perturbation::Perturbation;
 use fathom_search::aggregate::Aggregation;
 
 use super::report::Report;
+use super::setup::{point_name, steps_swept};
 use crate::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles};
 
 const PANEL_WIDTH: u32 = 430;
@@ -13,8 +14,8 @@ const DIVERSITY_HEIGHT: u32 = 250;
 /// One column of the picture: reports over one axis.
 struct Panel<'a> {
     /// Title of the x axis.
-    axis: &'static str,
-    /// Whether x is a strength, so that points belong to a line.
+    axis: String,
+    /// Whether x is a quantity, so that points belong to a line.
     connected: bool,
     /// By growing x, each with its tick label.
     points: Vec<(f64, String, &'a Report)>,
@@ -47,7 +48,8 @@ impl Measure {
     }
 }
 
-/// Draws a column for each sampler that was swept. A deterministic run stands at strength 0 of each.
+/// Draws a column for each sampler that was swept, where a deterministic run stands at strength 0; if numbers of steps were
+/// swept, one for each perturbation.
 ///
 /// # Errors
 /// What the drawing library says.
@@ -72,12 +74,12 @@ pub(super) fn draw(reports: &[Report]) -> Result<String, String> {
             let column = plots.clone().shrink((left, 0), (PANEL_WIDTH, SHARES_HEIGHT + DIVERSITY_HEIGHT));
             let (top, bottom) = column.split_vertically(SHARES_HEIGHT);
             let percents = reports.iter().flat_map(|report| shares.iter().filter_map(|m| m.of(report)));
-            let titles = Titles { x: panel.axis, y: "questions (%)", decimals: 0 };
+            let titles = Titles { x: &panel.axis, y: "questions (%)", decimals: 0 };
             draw_panel(&top, panel, &shares, 0, chart::percent_range(percents), &titles)?;
             let highest = reports.iter().filter_map(|report| report.diversity).fold(0.0, f64::max);
             let range = 0.0..if highest > 0.0 { 1.1 * highest } else { 1.0 };
             let decimals = if highest < 0.05 { 3 } else { 2 };
-            let titles = Titles { x: panel.axis, y: "diversity (1 - cos)", decimals };
+            let titles = Titles { x: &panel.axis, y: "diversity (1 - cos)", decimals };
             draw_panel(&bottom, panel, &[Measure::Diversity], shares.len(), range, &titles)?;
         }
         Ok(())
@@ -94,6 +96,9 @@ fn shares(reports: &[Report]) -> Vec<Measure> {
 }
 
 fn panels(reports: &[Report]) -> Vec<Panel<'_>> {
+    if steps_swept(reports.iter().map(|report| &report.options.search)) {
+        return by_steps(reports);
+    }
     let place = |wanted: fn(&Perturbation) -> Option<(f64, String)>| {
         let placed = reports.iter().filter_map(|report| {
             let (x, label) = wanted(&report.options.search.perturbation)?;
@@ -124,8 +129,25 @@ fn panels(reports: &[Report]) -> Vec<Panel<'_>> {
     [("dropout p", true, dropout), ("noise σ", true, noise), ("initial state", false, state)]
         .into_iter()
         .filter(|(_, _, points)| swept(points))
-        .map(|(axis, connected, points)| Panel { axis, connected, points })
+        .map(|(axis, connected, points)| Panel { axis: axis.to_owned(), connected, points })
         .collect()
+}
+
+/// A panel for each perturbation, its points at the logarithm of their steps; none at all stand a doubling before one.
+fn by_steps(reports: &[Report]) -> Vec<Panel<'_>> {
+    let mut panels: Vec<Panel<'_>> = Vec::new();
+    for report in reports {
+        let search = &report.options.search;
+        let axis = format!("steps, {}", point_name(&search.perturbation));
+        let x = if search.steps == 0 { -1.0 } else { (search.steps as f64).log2() };
+        let point = (x, search.steps.to_string(), report);
+        match panels.iter_mut().find(|panel| panel.axis == axis) {
+            Some(panel) => panel.points.push(point),
+            None => panels.push(Panel { axis, connected: true, points: vec![point] }),
+        }
+    }
+    panels.iter_mut().for_each(|panel| panel.points.sort_by(|a, b| a.0.total_cmp(&b.0)));
+    panels
 }
 
 /// Draws `measures` of one panel, coloured from the `first` colour on.
@@ -201,6 +223,24 @@ mod tests {
             assert!(texts.contains(&label), "{label:?} is missing");
         }
         assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn numbers_of_steps_have_a_column_for_each_perturbation() {
+        let at = |perturbation, steps| {
+            let mut report = report(perturbation, 5);
+            report.options.search.steps = steps;
+            report
+        };
+        let reports = [0, 1, 8, 32].map(|steps| at(Perturbation::None, steps));
+        let svg = draw(&reports).unwrap();
+        let texts: Vec<&str> = svg.lines().map(str::trim).collect();
+        for label in ["steps, none", "0", "1", "8", "32"] {
+            assert!(texts.contains(&label), "{label:?} is missing");
+        }
+        let both = [at(Perturbation::None, 1), at(Perturbation::State, 2)];
+        let svg = draw(&both).unwrap();
+        assert!(svg.contains("steps, none") && svg.contains("steps, state") && !svg.contains("NaN"));
     }
 
     #[test]

@@ -271,7 +271,7 @@ fn sweep_in(path: &Path, all: &[Question], shard: Option<Shard>) {
             setup
         })
         .into();
-    let names: Vec<String> = settings.iter().map(|setup| point_name(&setup.search.perturbation)).collect();
+    let names = point_names(settings.iter().map(|setup| &setup.search));
     let folders = sweep::claim(path, &names, false).unwrap();
     let reports: Vec<Report> =
         settings.iter().zip(&folders).map(|(setup, folder)| run(setup, all, folder).unwrap()).collect();

@@ -31,9 +31,9 @@ pub(crate) struct SearchArgs {
     /// What dropout or noise touches: full (the prompt too) or latent [default: full]
     #[arg(long, value_parser = scope)]
     scope: Option<Scope>,
-    /// Latent steps, or iterations of a recurrent-depth model [default: the model's, else 6]
-    #[arg(long, value_parser = steps, allow_negative_numbers = true)]
-    steps: Option<usize>,
+    /// Latent steps, or iterations of a recurrent-depth model [default: the model's, else 6]; eval takes a list
+    #[arg(long, value_delimiter = ',', value_parser = steps, allow_negative_numbers = true)]
+    steps: Vec<usize>,
     /// List of majority, best-of-n, weighted, beam [default: majority; with --reward all but beam]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     aggregate: Vec<Aggregation>,
@@ -127,6 +127,7 @@ impl SearchArgs {
         no_repeats("--sampler", &self.sampler)?;
         no_repeats("--dropout-p", &self.dropout_p)?;
         no_repeats("--noise-std", &self.noise_std)?;
+        no_repeats("--steps", &self.steps)?;
         no_repeats("--aggregate", &self.aggregate)?;
         if self.beams.saturating_mul(self.candidates) > 1 << 16 {
             return Err(Error::option("--beams", "beams times candidates must be at most 65536"));
@@ -167,15 +168,17 @@ impl SearchArgs {
 impl Settings {
     /// Number of runs.
     pub(crate) fn len(&self) -> usize {
-        self.settings.len()
+        self.settings.len() * self.args.steps.len().max(1)
     }
 
-    /// One set of options a run, in the order given.
+    /// One set of options a run, in the order given: each setting at each number of steps.
     pub(crate) fn resolve(&self, defaults: &Defaults) -> Vec<SearchOptions> {
-        self.settings.iter().map(|&setting| self.resolve_one(setting, defaults)).collect()
+        let steps = if self.args.steps.is_empty() { vec![defaults.steps] } else { self.args.steps.clone() };
+        let runs = self.settings.iter().flat_map(|&setting| steps.iter().map(move |&steps| (setting, steps)));
+        runs.map(|(setting, steps)| self.resolve_one(setting, steps, defaults)).collect()
     }
 
-    fn resolve_one(&self, setting: Setting, defaults: &Defaults) -> SearchOptions {
+    fn resolve_one(&self, setting: Setting, steps: usize, defaults: &Defaults) -> SearchOptions {
         let args = &self.args;
         let scope = args.scope.unwrap_or_default();
         let perturbation = match setting {
@@ -193,7 +196,7 @@ impl Settings {
         SearchOptions {
             n,
             perturbation,
-            steps: args.steps.unwrap_or(defaults.steps),
+            steps,
             aggregate: self.aggregate.clone(),
             beams: args.beams,
             candidates: args.candidates,
@@ -262,6 +265,14 @@ mod tests {
     }
 
     #[test]
+    fn each_setting_runs_at_each_number_of_steps() {
+        let settings = check("--sampler none,noise --noise-std 0.3 --steps 1,8").unwrap();
+        let resolved = settings.resolve(&defaults());
+        let got: Vec<_> = resolved.iter().map(|options| (options.n, options.steps)).collect();
+        assert_eq!((settings.len(), got), (4, vec![(1, 1), (1, 8), (16, 1), (16, 8)]));
+    }
+
+    #[test]
     fn defaults_are_dropout_with_the_models_p() {
         let resolved = check("").unwrap().resolve(&defaults());
         let dropout = Perturbation::Dropout { p: 0.05, sites: Sites::Resid, scope: Scope::Full };
@@ -289,6 +300,7 @@ mod tests {
             ("--sampler none --scope latent", "--scope: needs --sampler dropout or noise"),
             ("--dropout-p 0.1,0.1", "--dropout-p: 0.1 stands twice"),
             ("--sampler dropout,dropout", "--sampler: dropout stands twice"),
+            ("--steps 4,8,4", "--steps: 4 stands twice"),
             ("--aggregate majority,best-of-n", "--aggregate: best-of-n needs --reward"),
             ("--beams 65536 --candidates 2", "--beams: beams times candidates must be at most 65536"),
         ];
