@@ -116,12 +116,17 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// A folder that goes loses its name first, so that whatever ends the program leaves none that is not whole.
-    fn drop_others(&self, last: u64, keep: &[u64]) -> Result<()> {
-        let gone = self.folder.join("gone");
+    /// Lets go of checkpoints before step `last` but for those in `keep`, and of what a kill left half-written. A folder that
+    /// goes loses its name first, so that whatever ends the program leaves none that is not whole.
+    ///
+    /// # Errors
+    /// Folders that cannot be removed.
+    pub fn drop_others(&self, last: u64, keep: &[u64]) -> Result<()> {
+        let [gone, partial] = ["gone", "partial"].map(|name| self.folder.join(name));
+        remove(&partial)?;
+        remove(&gone)?;
         for (step, path) in self.steps()? {
             if step < last && !keep.contains(&step) {
-                remove(&gone)?;
                 fs::rename(&path, &gone).map_err(io(&path))?;
                 remove(&gone)?;
             }

@@ -44,3 +44,27 @@ pub(crate) fn io(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
     let path = path.display().to_string();
     move |source| fathom_model::Error::Io { path: path.clone(), source }.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_one_line_that_names_the_file() {
+        let error = write(Path::new("/dev/full"), b"weights").unwrap_err().to_string();
+        assert!(error.contains("/dev/full") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("log");
+        replace(&path, b"one").unwrap();
+        // Nothing can be written beside it.
+        fs::create_dir(place.path().join("log.partial")).unwrap();
+        let error = replace(&path, b"two").unwrap_err().to_string();
+        assert!(error.contains("log.partial"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+    }
+}
