@@ -102,7 +102,23 @@ pub(crate) struct ParityArgs {
     pub(crate) json: bool,
 }
 
+/// The keys of a configuration, in short.
+const TRAIN_KEYS: &str = "\
+Keys of the configuration (docs/training.md says more):
+  seed, steps, batch
+  [model]      folder, weights
+  [data]       train, valid, validate
+  [method]     kind = \"recurrent-depth\": recurrence { mean, backprop, sigma }, targets, written-steps,
+                      packing { length, keep-all, mask }, validate-at
+               kind = \"coconut\": stages [{ until, skip, thoughts }], dropout
+               kind = \"codi\": thoughts, teacher, distillation, last-step, dropout
+               kind = \"colar\": speeds, latents, dropout
+  [optimizer]  lr, clip, rule { kind = \"adamw\" or \"ellis-adam\", betas, eps, weight-decay }
+  [schedule]   shape = \"trapezoid\": warmup, cooldown; shape = \"cosine\": warmup, floor
+  [progress]   log, validate, checkpoint";
+
 #[derive(Debug, Args)]
+#[command(after_help = TRAIN_KEYS)]
 pub(crate) struct TrainArgs {
     /// What to train how: a TOML file
     #[arg(long, value_name = "FILE")]

@@ -24,7 +24,8 @@ pub(crate) fn run(arguments: &TrainArgs) -> Result<()> {
     let mut run =
         Run::open(config, &arguments.out, &arguments.device).map_err(|cause| Error::Engine(cause.into()))?;
     let bar = progress(&run);
-    let (mut lines, mut drawn) = (picture::lines(&arguments.out)?, Ok(()));
+    let mut lines = picture::lines(&arguments.out)?;
+    let mut drawn = Ok(());
     let last = run.finish(|step, line| {
         bar.set_position(step);
         let Some(line) = line else { return };
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: &TrainArgs) -> Result<()> {
     bar.finish();
     let last = last.map_err(|cause| Error::Engine(cause.into()))?;
     drawn?;
+    picture::write(&arguments.out, &lines)?;
     output::print(&format!("{}\n", last.display()))
 }
 

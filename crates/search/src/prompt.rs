@@ -14,6 +14,9 @@ use crate::{answer::AnswerFormat, error::Result};
 /// Marks a tokenizer that knows the chat template.
 const CHAT_MARK: &str = "<|begin_header|>";
 
+/// What CoLaR is asked at as published (spec latenttts §1.4).
+const PUBLISHED_SPEED: usize = 2;
+
 /// How a model is asked, and how its answers are read.
 #[derive(Debug)]
 pub struct Dialogue<'a> {
@@ -61,11 +64,20 @@ impl<'a> Dialogue<'a> {
     /// # Errors
     /// A question that the tokenizer cannot encode.
     pub fn prompt(&self, question: &str) -> Result<Vec<u32>> {
+        self.prompt_at_speed(question, PUBLISHED_SPEED)
+    }
+
+    /// As [`Dialogue::prompt`]; CoLaR is told how many tokens of written steps a thought is to stand for.
+    ///
+    /// # Errors
+    /// As [`Dialogue::prompt`].
+    pub fn prompt_at_speed(&self, question: &str, speed: usize) -> Result<Vec<u32>> {
         let mut ids = match self.form {
             Form::Chain(Kind::Coconut) => self.tokenizer.encode(&format!("{question}\n"), false)?,
             Form::Chain(Kind::Codi) => self.tokenizer.encode(question, false)?,
             Form::Chain(Kind::Colar) => {
-                let text = format!("Question: {question} Let's think step by step:(Thinking speed: 2)###");
+                let text =
+                    format!("Question: {question} Let's think step by step:(Thinking speed: {speed})###");
                 self.tokenizer.encode(&text, false)?
             }
             Form::Chat => {

@@ -6,7 +6,9 @@
 pub mod checkpoint;
 pub mod data;
 pub mod error;
+mod files;
 pub mod initial;
+mod journal;
 mod network;
 pub mod objective;
 pub mod optimizer;

@@ -23,6 +23,7 @@ use super::{
     mlp::Mlp,
     norm::Norm,
     pre_norm::{self, Block},
+    scatter,
 };
 use crate::{
     error::{Error, Result},
@@ -55,6 +56,21 @@ pub(crate) struct Saved {
     blocks: Vec<pre_norm::Saved>,
     /// Before the final norm.
     x: Tensor,
+}
+
+impl Saved {
+    /// The output of every block but the last, of all rows.
+    pub(crate) fn inner(&self) -> impl Iterator<Item = &Tensor> {
+        self.blocks.iter().skip(1).map(|block| &block.x)
+    }
+}
+
+/// Gradients of the outputs of all blocks but the last at some rows, which an objective reads beside the states.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Inner<'a> {
+    pub(crate) rows: &'a [usize],
+    /// A block each; none where nothing is read.
+    pub(crate) blocks: &'a [Tensor],
 }
 
 impl Body {
@@ -213,6 +229,25 @@ impl Body {
         &self.head
     }
 
+    /// The embeddings of tokens as the checkpoint holds them, `[tokens, h]`.
+    pub(crate) fn embeddings(&self, parameters: &Parameters, ids: &[u32]) -> Result<Tensor> {
+        let rows: Vec<usize> = ids.iter().map(|&id| id as usize).collect();
+        let mut out = Tensor::empty(parameters.device());
+        parameters[self.tokens].select(&rows, &mut out)?;
+        Ok(out)
+    }
+
+    /// Adds `scale` times the gradients of embeddings, `[tokens, h]`, to the table's.
+    pub(crate) fn embeddings_backward(
+        &self,
+        ids: &[u32],
+        dy: &Tensor,
+        scale: f32,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        Ok(embedding_backward(ids, dy, scale, &mut gradients[self.tokens])?)
+    }
+
     /// Room for the keys and values of a batch, a cache a layer.
     pub(crate) fn caches(&self, parameters: &Parameters, places: usize) -> Result<Vec<Cache>> {
         let width = self.heads.kv * self.heads.dim;
@@ -256,12 +291,31 @@ impl Body {
         caches: &mut [Cache],
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
+        let read = (dstates, Inner::default());
+        self.backward_of_all(parameters, inputs, segment, disturbance, saved, read, caches, gradients)
+    }
+
+    /// As [`Body::backward`], where the outputs of inner blocks were read as well.
+    pub(crate) fn backward_of_all(
+        &self,
+        parameters: &Parameters,
+        inputs: &[Input<'_>],
+        segment: &Segment,
+        disturbance: &Disturbance<'_>,
+        saved: &Saved,
+        (dstates, inner): (&Tensor, Inner<'_>),
+        caches: &mut [Cache],
+        gradients: &mut Gradients,
+    ) -> Result<Tensor> {
         let mut dx = Tensor::empty(parameters.device());
         self.norm.backward(parameters, &saved.x, dstates, gradients, &mut dx)?;
         let blocks = self.blocks.iter().zip(&saved.blocks).zip(caches).enumerate();
         for (layer, ((block, saved_block), cache)) in blocks.rev() {
             let (drops, turns) = (drops(disturbance, layer), saved.angles.as_ref());
             block.backward(parameters, saved_block, &mut dx, turns, drops, segment, cache, gradients)?;
+            if let Some(read) = layer.checked_sub(1).and_then(|before| inner.blocks.get(before)) {
+                scatter(&mut dx, inner.rows, read)?;
+            }
         }
         perturb(&mut dx, disturbance.at(Site::Embedding))?;
         if let Some((table, _)) = self.positions {

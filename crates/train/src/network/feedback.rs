@@ -169,6 +169,14 @@ impl Feedback {
         }
     }
 
+    /// What the latent head's thoughts are scaled by; nothing for other forms.
+    pub(crate) fn std(&self) -> Option<f32> {
+        match self {
+            Self::LatentHead { std, .. } => Some(*std),
+            Self::Identity | Self::Projector(_) => None,
+        }
+    }
+
     /// Thoughts of states.
     pub(crate) fn forward(
         &self,

@@ -29,7 +29,7 @@ pub(crate) struct Block {
 /// What the backward pass needs.
 #[derive(Debug)]
 pub(crate) struct Saved {
-    x: Tensor,
+    pub(crate) x: Tensor,
     normed_1: Tensor,
     attention: attention::Saved,
     y: Tensor,

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     network::{
         Cache,
-        body::{self, Body},
+        body::{self, Body, Inner},
         feedback::{Feedback, SavedFeedback},
         head, scatter,
     },
@@ -27,7 +27,7 @@ use crate::{
 /// A question that is thought about and answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Example<'a> {
-    /// Tokens up to the first thought.
+    /// Tokens up to the first thought; none are needed where there is no thought.
     pub prompt: &'a [u32],
     /// Tokens behind the last thought, of which each but the first is a target: what closes the thoughts, the steps that are
     /// still written, the answer, the end of the sequence.
@@ -46,9 +46,9 @@ pub struct Dropout {
 /// A latent chain that learns.
 #[derive(Debug)]
 pub struct Chain {
-    parameters: Parameters,
-    body: Body,
-    feedback: Feedback,
+    pub(super) parameters: Parameters,
+    pub(super) body: Body,
+    pub(super) feedback: Feedback,
 }
 
 /// A pass that went forward.
@@ -57,6 +57,43 @@ struct Passed {
     disturbance: Disturbance<'static>,
     saved: body::Saved,
     states: Tensor,
+}
+
+/// Examples that went forward through all passes: what the way back needs.
+pub(super) struct Course<'e> {
+    pub(super) examples: &'e [Example<'e>],
+    /// Thoughts.
+    steps: usize,
+    targets: usize,
+    caches: Vec<Cache>,
+    passes: Vec<Passed>,
+    latents: Vec<Tensor>,
+    thoughts: Vec<Thought>,
+}
+
+impl Course<'_> {
+    /// The last row of each example in the last pass.
+    pub(super) fn ends(&self) -> Vec<usize> {
+        ends(&fed(self.examples, self.steps, &self.latents, self.steps))
+    }
+
+    /// Outputs of all blocks at rows of the last pass, that of the last one behind the final norm.
+    pub(super) fn outputs(&self, rows: &[usize]) -> Result<Vec<Tensor>> {
+        let Passed { saved, states, .. } = &self.passes[self.steps];
+        let select = |of: &Tensor| {
+            let mut out = Tensor::empty(of.device());
+            of.select(rows, &mut out)?;
+            Ok(out)
+        };
+        saved.inner().chain([states]).map(select).collect()
+    }
+}
+
+/// A loss with what it read: rows of the last pass, and the gradient of their states.
+pub(super) struct Answer {
+    pub(super) loss: f64,
+    rows: Vec<usize>,
+    dhidden: Tensor,
 }
 
 /// Thoughts that came out of a pass: what the way back needs.
@@ -103,7 +140,7 @@ impl Chain {
     /// The mean of −log p over the targets behind `steps` thoughts; its gradients are added, through every thought.
     ///
     /// # Errors
-    /// An empty prompt; no target; a token outside the vocabulary, or a position outside the context.
+    /// An empty prompt before thoughts; no target; a token outside the vocabulary, or a position outside the context.
     pub fn loss(
         &self,
         examples: &[Example<'_>],
@@ -111,66 +148,104 @@ impl Chain {
         dropout: Option<Dropout>,
         gradients: Option<&mut Gradients>,
     ) -> Result<f64> {
+        let mut course = self.forward(examples, steps, dropout)?;
+        let Some(gradients) = gradients else { return Ok(self.answer(&course, 0.0, None)?.loss) };
+        let answer = self.answer(&course, 1.0, Some(gradients))?;
+        let loss = answer.loss;
+        self.backward(&mut course, answer, Inner::default(), gradients)?;
+        Ok(loss)
+    }
+
+    /// All passes over the examples.
+    pub(super) fn forward<'e>(
+        &self,
+        examples: &'e [Example<'e>],
+        steps: usize,
+        dropout: Option<Dropout>,
+    ) -> Result<Course<'e>> {
         let Self { parameters, body, feedback } = self;
-        let device = parameters.device();
+        let begins = |one: &Example<'_>| !one.tail.is_empty() && (steps == 0 || !one.prompt.is_empty());
         let targets: usize = examples.iter().map(|example| example.tail.len().saturating_sub(1)).sum();
-        if targets == 0 || examples.iter().any(|example| example.prompt.is_empty() || example.tail.is_empty())
-        {
+        if targets == 0 || !examples.iter().all(begins) {
             let what = format!("{} with {targets} targets, or an empty prompt", examples.len());
             return Err(Error::Option { option: "examples", what });
         }
         let mut batch = Batch::new(examples.iter().map(|one| one.prompt.len() + steps + one.tail.len() - 1));
-        let mut caches = body.caches(parameters, batch.places())?;
-        let (mut passes, mut latents, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
+        let caches = body.caches(parameters, batch.places())?;
+        let (passes, latents, thoughts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut course = Course { examples, steps, targets, caches, passes, latents, thoughts };
         for index in 0..=steps {
-            let inputs = fed(examples, steps, &latents, index);
-            let passed = self.pass(&mut batch, &inputs, dropout, &mut caches)?;
+            let inputs = fed(examples, steps, &course.latents, index);
+            let passed = self.pass(&mut batch, &inputs, dropout, &mut course.caches)?;
             if index < steps {
-                let mut states = Tensor::empty(device);
+                let mut states = Tensor::empty(parameters.device());
                 passed.states.select(&ends(&inputs), &mut states)?;
                 let (latent, saved) = feedback.forward(parameters, &states)?;
-                thoughts.push(Thought { states, saved });
-                latents.push(latent);
+                course.thoughts.push(Thought { states, saved });
+                course.latents.push(latent);
             }
-            passes.push(passed);
+            course.passes.push(passed);
         }
-        let (rows, wanted) = read(examples, &fed(examples, steps, &latents, steps));
-        let mut hidden = Tensor::empty(device);
-        passes[steps].states.select(&rows, &mut hidden)?;
-        let scale = 1.0 / targets as f32;
-        let Some(gradients) = gradients else {
-            return Ok(head::loss(body.head(), &hidden, &wanted, scale, None)? / targets as f64);
-        };
-        let mut dhidden = Tensor::empty(device);
-        let into = Some((&mut *gradients, &mut dhidden));
-        let loss = head::loss(body.head(), &hidden, &wanted, scale, into)? / targets as f64;
+        Ok(course)
+    }
 
-        let (mut rows, mut dread) = (rows, dhidden);
+    /// What the last pass says about the targets; the head's gradients of `weight` times it are added.
+    pub(super) fn answer(
+        &self,
+        course: &Course<'_>,
+        weight: f64,
+        gradients: Option<&mut Gradients>,
+    ) -> Result<Answer> {
+        let Course { examples, steps, targets, latents, passes, .. } = course;
+        let (rows, wanted) = read(examples, &fed(examples, *steps, latents, *steps));
+        let [mut hidden, mut dhidden] = [(); 2].map(|()| Tensor::empty(self.parameters.device()));
+        passes[*steps].states.select(&rows, &mut hidden)?;
+        let scale = (weight / *targets as f64) as f32;
+        let into = gradients.map(|gradients| (gradients, &mut dhidden));
+        let loss = head::loss(self.body.head(), &hidden, &wanted, scale, into)? / *targets as f64;
+        Ok(Answer { loss, rows, dhidden })
+    }
+
+    /// Back through all passes, from the answer and from what else was read of the last pass.
+    pub(super) fn backward(
+        &self,
+        course: &mut Course<'_>,
+        answer: Answer,
+        inner: Inner<'_>,
+        gradients: &mut Gradients,
+    ) -> Result<()> {
+        let Self { parameters, body, feedback } = self;
+        let Course { examples, steps, caches, passes, latents, thoughts, .. } = course;
+        let Answer { mut rows, dhidden: mut dread, .. } = answer;
         for (index, passed) in passes.iter().enumerate().rev() {
-            let inputs = fed(examples, steps, &latents, index);
-            let mut dstates = Tensor::zeros(device, passed.states.rows(), body.width())?;
+            let inputs = fed(examples, *steps, latents, index);
+            let mut dstates = Tensor::zeros(parameters.device(), passed.states.rows(), body.width())?;
             scatter(&mut dstates, &rows, &dread)?;
+            let mut read = Inner::default();
+            if let Some((last, blocks)) = inner.blocks.split_last().filter(|_| index == *steps) {
+                read = Inner { blocks, ..inner };
+                scatter(&mut dstates, inner.rows, last)?;
+            }
             let Passed { segment, disturbance, saved, .. } = passed;
-            let flat = inputs.concat();
-            let dx = body.backward(
+            let dx = body.backward_of_all(
                 parameters,
-                &flat,
+                &inputs.concat(),
                 segment,
                 disturbance,
                 saved,
-                &dstates,
-                &mut caches,
+                (&dstates, read),
+                caches,
                 gradients,
             )?;
             if index > 0 {
-                let mut dlatent = Tensor::empty(device);
+                let mut dlatent = Tensor::empty(parameters.device());
                 dx.select(&beginnings(&inputs), &mut dlatent)?;
                 let Thought { states, saved } = &thoughts[index - 1];
                 dread = feedback.backward(parameters, states, saved, dlatent, gradients)?;
-                rows = ends(&fed(examples, steps, &latents, index - 1));
+                rows = ends(&fed(examples, *steps, latents, index - 1));
             }
         }
-        Ok(loss)
+        Ok(())
     }
 
     /// States of the next inputs of each sequence.
@@ -191,7 +266,7 @@ impl Chain {
 
 impl Dropout {
     /// It at the rows of a pass.
-    fn of(self, inputs: &[Vec<Input<'_>>], segment: &Segment) -> Disturbance<'static> {
+    pub(super) fn of(self, inputs: &[Vec<Input<'_>>], segment: &Segment) -> Disturbance<'static> {
         let examples = inputs.iter().enumerate().flat_map(|(index, one)| one.iter().map(move |_| index));
         let rows = examples.zip(&segment.positions).map(|(index, &position)| Coordinates {
             draw: Draw { key: self.key, trajectory: index as u32 },

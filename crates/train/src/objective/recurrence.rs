@@ -3,11 +3,12 @@
 use fathom::{Device, Tensor};
 use fathom_model::{checkpoint::Checkpoint, config::HuginnConfig};
 
+use super::dynamics::Sums;
 use crate::{
     error::{Error, Result},
     network::{
         head,
-        huginn::{Huginn, Pass},
+        huginn::{self, Huginn, Pass},
     },
     parameters::{Gradients, Parameters, Source},
     segment::Batch,
@@ -31,6 +32,18 @@ pub struct Examples<'a> {
     pub targets: &'a [Option<u32>],
     /// s_0 of each position in turn, `[positions, h]`.
     pub initial: Tensor,
+}
+
+/// A pass up to its first iteration.
+struct Begun {
+    ids: Vec<u32>,
+    /// Targets that count.
+    counted: usize,
+    pass: Pass,
+    /// e, and W_e·e.
+    embedded: Tensor,
+    prelude: huginn::Saved,
+    injected: Tensor,
 }
 
 /// A recurrent-depth network that learns.
@@ -85,22 +98,11 @@ impl RecurrentDepth {
         gradients: Option<&mut Gradients>,
     ) -> Result<f64> {
         let Self { parameters, network } = self;
-        let Examples { tokens, targets, initial } = examples;
-        let ids = tokens.concat();
-        let counted = targets.iter().flatten().count();
-        if ids.len() != targets.len() || counted == 0 || (gradients.is_some() && iterations.with == 0) {
-            let what = format!(
-                "{} tokens, {} targets of which {counted} count, {iterations:?}",
-                ids.len(),
-                targets.len()
-            );
-            return Err(Error::Option { option: "examples", what });
+        if gradients.is_some() && iterations.with == 0 {
+            return Err(Error::Option { option: "examples", what: format!("gradients of {iterations:?}") });
         }
-        let mut batch = Batch::new(tokens.iter().map(|tokens| tokens.len()));
-        let pass = network.pass(parameters, batch.next(tokens.iter().map(|tokens| tokens.len())))?;
-        let (embedded, prelude) = network.prelude(parameters, &ids, &pass)?;
-        let injected = network.inject(&embedded)?;
-        let mut state = initial;
+        let Begun { ids, counted, pass, embedded, prelude, injected } = self.begin(&examples)?;
+        let Examples { targets, initial: mut state, .. } = examples;
         for _ in 0..iterations.without {
             state = network.iterate(parameters, &state, &injected, &pass)?.0;
         }
@@ -121,6 +123,39 @@ impl RecurrentDepth {
         let de = self.back_through(&states, [&embedded, &injected], &pass, &mut ds, gradients)?;
         network.prelude_backward(parameters, &ids, &pass, prelude, de, gradients)?;
         Ok(loss)
+    }
+
+    /// The mean of −log p over the targets after `steps` iterations, at least one; what the last of them does to the states is
+    /// added to `sums`.
+    pub(crate) fn observe(&self, examples: Examples<'_>, steps: usize, sums: &mut Sums) -> Result<f64> {
+        let Self { parameters, network } = self;
+        let Begun { counted, pass, injected, .. } = self.begin(&examples)?;
+        let Examples { tokens, targets, initial } = examples;
+        let [mut before, mut state] = [Tensor::empty(parameters.device()), initial];
+        for _ in 0..steps {
+            let next = network.iterate(parameters, &state, &injected, &pass)?.0;
+            before = std::mem::replace(&mut state, next);
+        }
+        sums.add([&before, &state], tokens.iter().map(|tokens| tokens.len()))?;
+        let (hidden, _) = network.coda(parameters, state, &pass)?;
+        Ok(head::loss(network.head(), &hidden, targets, 1.0, None)? / counted as f64)
+    }
+
+    /// What comes before the first iteration.
+    fn begin(&self, examples: &Examples<'_>) -> Result<Begun> {
+        let Self { parameters, network } = self;
+        let ids = examples.tokens.concat();
+        let counted = examples.targets.iter().flatten().count();
+        if ids.len() != examples.targets.len() || counted == 0 {
+            let targets = examples.targets.len();
+            let what = format!("{} tokens, {targets} targets of which {counted} count", ids.len());
+            return Err(Error::Option { option: "examples", what });
+        }
+        let lengths = || examples.tokens.iter().map(|tokens| tokens.len());
+        let pass = network.pass(parameters, Batch::new(lengths()).next(lengths()))?;
+        let (embedded, prelude) = network.prelude(parameters, &ids, &pass)?;
+        let injected = network.inject(&embedded)?;
+        Ok(Begun { ids, counted, pass, embedded, prelude, injected })
     }
 
     /// Back through the iterations that began with `states`; the gradient of e.

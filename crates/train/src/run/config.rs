@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::method::Method;
 use crate::{
     error::{Error, Result},
     optimizer::Rule,
-    recurrence::Recurrence,
     schedule::Schedule,
 };
 
@@ -60,57 +60,6 @@ pub struct DataConfig {
     pub validate: usize,
 }
 
-/// How it learns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "kind")]
-pub enum Method {
-    /// Recurrent depth (spec huginn §4).
-    RecurrentDepth {
-        /// How often the core is iterated.
-        recurrence: Recurrence,
-        /// Which tokens count.
-        #[serde(default)]
-        targets: Targets,
-        /// Whether the steps are written out before the answer.
-        #[serde(default)]
-        written_steps: bool,
-        /// Numbers of iterations at which it is validated.
-        #[serde(default = "published_depths")]
-        validate_at: Vec<usize>,
-    },
-    /// COCONUT's curriculum (arXiv 2412.06769): in each stage more steps are thoughts instead.
-    Coconut {
-        /// In their order.
-        stages: Vec<Stage>,
-        /// Probability that an element of embeddings and branches is dropped.
-        #[serde(default)]
-        dropout: f32,
-    },
-}
-
-/// Which tokens of a text count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Targets {
-    /// All, as in the published training on text.
-    All,
-    /// Those behind the question.
-    #[default]
-    Answer,
-}
-
-/// A part of COCONUT's curriculum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Stage {
-    /// The last step of training that belongs to it; the optimizer begins anew behind it.
-    pub until: u64,
-    /// Steps that are not written.
-    pub skip: usize,
-    /// Thoughts.
-    pub thoughts: usize,
-}
-
 /// The optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -144,10 +93,6 @@ impl Default for Progress {
 
 fn five_hundred() -> usize {
     500
-}
-
-fn published_depths() -> Vec<usize> {
-    vec![1, 4, 8, 16, 32]
 }
 
 impl RunConfig {
@@ -188,27 +133,7 @@ impl RunConfig {
         if !(self.optimizer.lr > 0.0 && self.optimizer.lr.is_finite()) {
             return Err(("optimizer.lr", "is not a positive number"));
         }
-        match &self.method {
-            Method::RecurrentDepth { recurrence, validate_at, .. } => {
-                positive("method.recurrence.backprop", recurrence.backprop as u64)?;
-                if !(recurrence.mean > 0.0 && recurrence.mean <= 1e4 && recurrence.sigma >= 0.0) {
-                    return Err(("method.recurrence.mean", "is not between 0 and 10000"));
-                }
-                if validate_at.contains(&0) {
-                    return Err(("method.validate-at", "no iteration"));
-                }
-            }
-            Method::Coconut { stages, dropout } => {
-                let rising = stages.windows(2).all(|pair| pair[0].until < pair[1].until);
-                if !rising || stages.last().is_none_or(|last| last.until < self.steps) {
-                    return Err(("method.stages", "do not rise up to the last step"));
-                }
-                if !(0.0..1.0).contains(dropout) {
-                    return Err(("method.dropout", "is not from 0 to below 1"));
-                }
-            }
-        }
-        Ok(())
+        self.method.check(self.steps)
     }
 
     /// Itself as text, by which a run that goes on knows that it is the same one.

@@ -5,37 +5,38 @@
 
 mod config;
 mod learner;
+mod method;
+mod packing;
 mod problems;
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::Write as _,
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use fathom::{
-    Device,
-    random::{Stream, key},
-};
+use fathom::{Device, ops::square_sum::square_sum};
 use fathom_model::{
     checkpoint::Checkpoint,
     config::{Config, GenerationDefaults, SpecialIds},
     folder::Folder,
-    latent::Kind,
     tokenizer::Tokenizer,
 };
-use fathom_search::prompt::Dialogue;
 use serde::{Deserialize, Serialize};
 
-pub use config::{DataConfig, Method, ModelConfig, OptimizerConfig, Progress, RunConfig, Stage, Targets};
+pub use config::{DataConfig, ModelConfig, OptimizerConfig, Progress, RunConfig};
+pub use method::{Method, Packing, Stage, Targets};
 
-use self::{learner::Learner, problems::Encoded};
+use self::{
+    learner::{At, Learner},
+    problems::{Encoded, Encoder},
+};
 use crate::{
     checkpoint::{Checkpoints, State, resume},
     data::{self, Worked},
     error::{Error, Result},
+    journal::Journal,
+    objective::dynamics::Dynamics,
     optimizer::Optimizer,
     parameters::Gradients,
 };
@@ -68,6 +69,9 @@ pub enum Line {
         lr: f64,
         /// Tokens a second.
         speed: f64,
+        /// What the loss is the sum of, where it is one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parts: Vec<Part>,
     },
     /// Of problems that it does not learn from.
     Validation {
@@ -84,12 +88,33 @@ pub enum Line {
 }
 
 /// A validation loss.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AtDepth {
     /// Iterations of the core; 0 for a chain.
     pub r: usize,
     /// Mean loss a target.
     pub loss: f64,
+    /// What the loss is the sum of, where it is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// What the last iteration does to the states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub states: Option<Dynamics>,
+}
+
+/// A part of a loss, without its factor.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which.
+    pub name: String,
+    /// Its mean.
+    pub loss: f64,
+}
+
+impl From<(&str, f64)> for Part {
+    fn from((name, loss): (&str, f64)) -> Self {
+        Self { name: name.to_owned(), loss }
+    }
 }
 
 impl Line {
@@ -104,14 +129,14 @@ impl Line {
 #[derive(Debug)]
 pub struct Run {
     config: RunConfig,
-    learner: Learner,
+    learner: Box<dyn Learner>,
     optimizer: Optimizer,
     gradients: Gradients,
     train: Vec<Encoded>,
     valid: Vec<Encoded>,
     beside: BTreeMap<String, Vec<u8>>,
     checkpoints: Checkpoints,
-    out: PathBuf,
+    log: Journal,
     step: u64,
     best: Option<(f64, u64)>,
 }
@@ -128,21 +153,17 @@ impl Run {
         let tokenizer = Tokenizer::read(&folder)?
             .ok_or_else(|| fathom_model::Error::MissingFile { path: folder.path_of("tokenizer.json") })?;
         let ids = SpecialIds::resolve(&network, &defaults, Some(&tokenizer), &folder.path_of("config.json"))?;
-        let chain = matches!(config.method, Method::Coconut { .. });
-        let dialogue = Dialogue::new(&tokenizer, &ids, chain.then_some(Kind::Coconut));
+        let encoder = Encoder::new(&config.method, &tokenizer, &ids);
         let encode = |path: &Path| -> Result<Vec<Encoded>> {
-            let encode = |problem| Encoded::new(problem, &dialogue, &tokenizer, &ids, chain);
-            data::read(path, Worked::Annotations)?.examples.iter().map(encode).collect()
+            data::read(path, Worked::Annotations)?.examples.iter().map(|one| encoder.encode(one)).collect()
         };
         let (train, mut valid) = (encode(&config.data.train)?, encode(&config.data.valid)?);
         valid.truncate(config.data.validate);
-        let longest = train.iter().chain(&valid).map(Encoded::len).max().unwrap_or(0);
-        if longest + thoughts(&config.method) > network.context() {
-            let what = format!("a problem of {longest} tokens for a context of {}", network.context());
-            return Err(Error::Option { option: "data", what });
-        }
+        check_lengths(&config.method, network.context(), [&train, &valid])?;
         let weights = config.model.weights.then(|| Checkpoint::open(&folder)).transpose()?;
-        let learner = Learner::new(&config.method, &network, &ids, (config.seed, weights.as_ref()), device)?;
+        let begun = (config.seed, weights.as_ref());
+        let mut learner = learner::new(&config.method, &network, &ids, begun, device)?;
+        learner.prepare(&train)?;
         let OptimizerConfig { rule, lr, clip } = config.optimizer;
         let optimizer = Optimizer::new(rule, lr, clip, learner.parameters())?;
         let mut beside = BTreeMap::new();
@@ -162,7 +183,7 @@ impl Run {
             valid,
             beside,
             checkpoints,
-            out: out.to_owned(),
+            log: Journal::new(&out.join(LOG)),
             step: 0,
             best: None,
         };
@@ -174,7 +195,7 @@ impl Run {
         let Some(last) = self.checkpoints.last()? else { return self.cut_log(None) };
         let optimizer = &mut self.optimizer;
         let mut state = None;
-        self.learner.update(|parameters| {
+        self.learner.update(&mut |parameters| {
             state = Some(resume(&last, parameters, optimizer)?);
             Ok(())
         })?;
@@ -185,19 +206,13 @@ impl Run {
             }
             (self.step, self.best) = (state.step, state.best);
         }
+        self.checkpoints.drop_others(self.step, &[])?;
         self.cut_log(Some(self.step))
     }
 
     /// Leaves out of the log what came after the checkpoint at `step`, or all of it: it comes again.
     fn cut_log(&self, step: Option<u64>) -> Result<()> {
-        let path = self.out.join(LOG);
-        let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-        let kept: String = text
-            .lines()
-            .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|line| Some(line.step()) <= step))
-            .flat_map(|line| [line, "\n"])
-            .collect();
-        replace(&path, kept.as_bytes())
+        self.log.cut(|line: &Line| Some(line.step()) <= step)
     }
 
     /// Steps taken.
@@ -223,26 +238,25 @@ impl Run {
         if self.step == 0 {
             self.tell(self.validation()?, &mut heard)?;
         }
-        let (mut since, mut losses, mut tokens) = (Instant::now(), Vec::new(), 0);
+        let mut since = Instant::now();
+        let mut taken: Vec<learner::Loss> = Vec::new();
         while self.step < self.config.steps {
-            let (loss, norm) = self.take_step().map_err(|error| self.at_step(error))?;
-            losses.push(loss.mean);
-            tokens += loss.tokens;
+            let (loss, norm) = self.take_step().map_err(|error| self.at_step(self.step + 1, error))?;
+            taken.push(loss);
             heard(self.step, None);
             let Progress { log, validate, checkpoint } = self.config.progress;
             let last = self.step == self.config.steps;
             if last || self.step.is_multiple_of(log) {
-                let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-                let speed = tokens as f64 / since.elapsed().as_secs_f64();
                 let lr = self.config.optimizer.lr * self.share();
-                self.tell(Line::Step { step: self.step, loss: mean, norm, lr, speed }, &mut heard)?;
-                (losses, tokens) = (Vec::new(), 0);
+                let (loss, parts, tokens) = learner::mean(&std::mem::take(&mut taken));
+                let speed = tokens as f64 / since.elapsed().as_secs_f64();
+                self.tell(Line::Step { step: self.step, loss, norm, lr, speed, parts }, &mut heard)?;
             }
             if last || self.step.is_multiple_of(validate) {
                 self.tell(self.validation()?, &mut heard)?;
             }
             if last || self.step.is_multiple_of(checkpoint) {
-                self.write_checkpoint()?;
+                self.write_checkpoint().map_err(|error| self.at_step(self.step, error))?;
                 self.tell(Line::Checkpoint { step: self.step }, &mut heard)?;
             }
             if self.step.is_multiple_of(log) {
@@ -259,17 +273,14 @@ impl Run {
             *optimizer = Optimizer::new(rule, lr, clip, learner.parameters())?;
         }
         gradients.clear()?;
-        let seed = config.seed;
-        let of_epoch = |epoch: u64| key(seed, &[epoch as u32, (epoch >> 32) as u32], Stream::Order);
-        let chosen = problems::batch(of_epoch, train.len(), config.batch, self.step);
-        let batch: Vec<&Encoded> = chosen.into_iter().map(|index| &train[index]).collect();
-        let loss = learner.learn(&batch, (seed, self.step), gradients)?;
+        let at = At { seed: config.seed, step: self.step, batch: config.batch };
+        let loss = learner.learn(train, at, gradients)?;
         if !loss.mean.is_finite() {
             return Err(Error::NotFinite { tensor: "the loss".into() });
         }
         let share = config.schedule.at(self.step + 1, config.steps);
         let mut norm = 0.0;
-        learner.update(|parameters| {
+        learner.update(&mut |parameters| {
             norm = optimizer.step(parameters, gradients, share)?;
             Ok(())
         })?;
@@ -281,31 +292,18 @@ impl Run {
         self.config.schedule.at(self.step, self.config.steps)
     }
 
-    fn at_step(&self, error: Error) -> Error {
+    fn at_step(&self, step: u64, error: Error) -> Error {
         let Error::NotFinite { tensor } = error else { return error };
         let last = self.checkpoints.last().ok().flatten();
         let last = last.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
-        let tensor = format!("at step {}, with {last} the last good checkpoint, {tensor}", self.step + 1);
+        let tensor = format!("at step {step}, with {last} the last good checkpoint, {tensor}");
         Error::NotFinite { tensor }
     }
 
     fn validation(&self) -> Result<Line> {
-        let depths = match &self.config.method {
-            Method::RecurrentDepth { validate_at, .. } => validate_at.clone(),
-            Method::Coconut { .. } => vec![0],
-        };
-        let at = (self.config.seed, self.step.saturating_sub(1));
-        let mut losses = Vec::with_capacity(depths.len());
-        for r in depths {
-            let (mut sum, mut problems) = (0.0, 0);
-            for batch in self.valid.chunks(self.config.batch) {
-                let batch: Vec<&Encoded> = batch.iter().collect();
-                sum += self.learner.judge(&batch, at, r)?.mean * batch.len() as f64;
-                problems += batch.len();
-            }
-            losses.push(AtDepth { r, loss: sum / problems as f64 });
-        }
-        Ok(Line::Validation { step: self.step, losses })
+        let RunConfig { seed, batch, .. } = self.config;
+        let at = At { seed, step: self.step.saturating_sub(1), batch };
+        Ok(Line::Validation { step: self.step, losses: self.learner.judge(&self.valid, at)? })
     }
 
     fn write_checkpoint(&mut self) -> Result<()> {
@@ -316,39 +314,37 @@ impl Run {
             best: self.best,
         };
         let parameters = self.learner.parameters();
+        for id in parameters.ids() {
+            if !square_sum(&parameters[id])?.is_finite() {
+                let tensor = parameters.name(id).to_owned();
+                return Err(Error::NotFinite { tensor });
+            }
+        }
         self.checkpoints.write(&state, parameters, &self.optimizer, &self.beside, &[])?;
         Ok(())
     }
 
     fn tell(&self, line: Line, heard: &mut impl FnMut(u64, Option<&Line>)) -> Result<()> {
-        let path = self.out.join(LOG);
-        let text = serde_json::to_string(&line)
-            .map_err(|error| Error::Option { option: "log", what: error.to_string() })?;
-        let append = || -> std::io::Result<()> {
-            let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
-            writeln!(file, "{text}")
-        };
-        append().map_err(io(&path))?;
+        self.log.append(&line)?;
         heard(self.step, Some(&line));
         Ok(())
     }
 }
 
-/// Thoughts at most.
-fn thoughts(method: &Method) -> usize {
-    match method {
-        Method::RecurrentDepth { .. } => 0,
-        Method::Coconut { stages, .. } => stages.iter().map(|stage| stage.thoughts).max().unwrap_or(0),
+/// Every sequence has to fit the context.
+fn check_lengths(method: &Method, context: usize, [train, valid]: [&[Encoded]; 2]) -> Result<()> {
+    let longest = |problems: &[Encoded]| problems.iter().map(Encoded::len).max().unwrap_or(0);
+    let (longest, row) = match method {
+        Method::RecurrentDepth { packing: Some(packing), .. } => (longest(valid), packing.length),
+        _ => (longest(train).max(longest(valid)), 0),
+    };
+    if longest + method.thoughts() > context {
+        let what = format!("a problem of {longest} tokens for a context of {context}");
+        return Err(Error::Option { option: "data", what });
     }
-}
-
-/// Writes a file whole or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path)).map_err(io(path))
-}
-
-fn io(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
-    let path = path.display().to_string();
-    move |source| fathom_model::Error::Io { path: path.clone(), source }.into()
+    if row > context {
+        let what = format!("rows of {row} tokens for a context of {context}");
+        return Err(Error::Option { option: "method.packing", what });
+    }
+    Ok(())
 }

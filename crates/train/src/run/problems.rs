@@ -1,47 +1,91 @@
 //! Problems as tokens, and the order in which they come.
 
 use fathom::random::{Coordinates, Draw, Site, words};
-use fathom_model::{config::SpecialIds, tokenizer::Tokenizer};
+use fathom_model::{config::SpecialIds, latent::Kind, tokenizer::Tokenizer};
 use fathom_search::prompt::Dialogue;
 
+use super::method::Method;
 use crate::{data::Example, error::Result};
 
 /// A problem as tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Encoded {
-    /// Up to the first thought, or to the answer.
+    /// Up to the first thought, or to the answer; CoLaR's up to where speeds differ.
     pub(crate) prompt: Vec<u32>,
+    /// CoLaR's prompt from there on, at each speed from 1 on.
+    endings: Vec<Vec<u32>>,
     /// Each step that is written out.
     pub(crate) steps: Vec<Vec<u32>>,
+    /// What CODI's answer begins with: its states are compared at the end of it.
+    pub(crate) lead: Vec<u32>,
     /// The answer with the token that ends it.
     pub(crate) answer: Vec<u32>,
 }
 
-impl Encoded {
-    /// The forms of a COCONUT chain (spec latenttts §1.2), or of recurrent depth, whose answer stands behind a space.
-    pub(crate) fn new(
-        problem: &Example,
-        dialogue: &Dialogue<'_>,
-        tokenizer: &Tokenizer,
-        ids: &SpecialIds,
-        chain: bool,
-    ) -> Result<Self> {
-        let step = |step: &String| Ok(tokenizer.encode(&format!("{step}\n"), false)?);
-        let answer = if chain { format!("### {}", problem.answer) } else { format!(" {}", problem.answer) };
-        let mut answer = tokenizer.encode(&answer, false)?;
-        answer.extend(ids.eos.first());
-        Ok(Self {
-            prompt: dialogue.prompt(&problem.question)?,
-            steps: problem.steps.iter().map(step).collect::<Result<_>>()?,
-            answer,
-        })
+/// How problems become tokens.
+#[derive(Debug)]
+pub(crate) struct Encoder<'a> {
+    dialogue: Dialogue<'a>,
+    tokenizer: &'a Tokenizer,
+    ids: &'a SpecialIds,
+    kind: Option<Kind>,
+    speeds: usize,
+}
+
+impl<'a> Encoder<'a> {
+    pub(crate) fn new(method: &Method, tokenizer: &'a Tokenizer, ids: &'a SpecialIds) -> Self {
+        let (kind, speeds) = match *method {
+            Method::RecurrentDepth { .. } => (None, 0),
+            Method::Coconut { .. } => (Some(Kind::Coconut), 0),
+            Method::Codi { .. } => (Some(Kind::Codi), 0),
+            Method::Colar { speeds, .. } => (Some(Kind::Colar), speeds),
+        };
+        Self { dialogue: Dialogue::new(tokenizer, ids, kind), tokenizer, ids, kind, speeds }
+    }
+
+    /// The forms of spec latenttts §1.2–1.4, or of recurrent depth, whose answer stands behind a space.
+    pub(crate) fn encode(&self, problem: &Example) -> Result<Encoded> {
+        let encode = |text: &str| -> Result<Vec<u32>> { Ok(self.tokenizer.encode(text, false)?) };
+        let stated = &problem.answer;
+        let (lead, answer) = match self.kind {
+            None => ("", format!(" {stated}")),
+            Some(Kind::Coconut) => ("", format!("### {stated}")),
+            Some(Kind::Codi) => ("The answer is:", format!(" {stated}")),
+            Some(Kind::Colar) => ("", format!("Answer:{stated}")),
+        };
+        let mut answer = encode(&answer)?;
+        answer.extend(self.ids.eos.first());
+        let (prompt, endings) = self.prompts(&problem.question)?;
+        let steps = problem.steps.iter().map(|step| encode(&format!("{step}\n")));
+        Ok(Encoded { prompt, endings, steps: steps.collect::<Result<_>>()?, lead: encode(lead)?, answer })
+    }
+
+    fn prompts(&self, question: &str) -> Result<(Vec<u32>, Vec<Vec<u32>>)> {
+        if self.speeds == 0 {
+            return Ok((self.dialogue.prompt(question)?, Vec::new()));
+        }
+        let at = |speed| Ok(self.dialogue.prompt_at_speed(question, speed)?);
+        let prompts = (1..=self.speeds).map(at).collect::<Result<Vec<_>>>()?;
+        let (first, others) = prompts.split_first().map_or((&[][..], &[][..]), |(a, b)| (&a[..], b));
+        let alike = |other: &Vec<u32>| first.iter().zip(other).take_while(|(a, b)| a == b).count();
+        let common = others.iter().map(alike).min().unwrap_or(first.len());
+        let endings = prompts.iter().map(|prompt| prompt[common..].to_vec()).collect();
+        Ok((first[..common].to_vec(), endings))
     }
 }
 
 impl Encoded {
     /// Tokens in all.
     pub(crate) fn len(&self) -> usize {
-        self.prompt.len() + self.steps.iter().map(Vec::len).sum::<usize>() + self.answer.len()
+        let ending = self.endings.iter().map(Vec::len).max().unwrap_or(0);
+        let steps: usize = self.steps.iter().map(Vec::len).sum();
+        self.prompt.len() + ending + steps + self.lead.len() + self.answer.len()
+    }
+
+    /// CoLaR's prompt where a thought stands for `speed` tokens.
+    pub(crate) fn prompt_at(&self, speed: usize) -> Vec<u32> {
+        let ending = speed.checked_sub(1).and_then(|index| self.endings.get(index));
+        self.prompt.iter().chain(ending.into_iter().flatten()).copied().collect()
     }
 }
 
@@ -58,7 +102,7 @@ pub(crate) fn batch(key: impl Fn(u64) -> u64, count: usize, size: usize, step: u
 
 /// Where a permutation of 0 … `count` that the key names takes `place`: a Feistel network of four rounds over the next power of
 /// four, walked until it ends below `count`.
-fn permuted(key: u64, count: usize, place: usize) -> usize {
+pub(super) fn permuted(key: u64, count: usize, place: usize) -> usize {
     let half = (usize::BITS - count.next_power_of_two().leading_zeros()).div_ceil(2);
     let mask = (1u64 << half) - 1;
     let mut at = place as u64;
