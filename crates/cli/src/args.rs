@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Parity(ParityArgs),
     /// Train a model as a configuration says, or go on where a run stopped
     Train(TrainArgs),
+    /// Value the steps of trajectories by rollouts: what a reward model learns from
+    Annotate(AnnotateArgs),
     /// Generate arithmetic word problems with worked steps, for training, validation and test
     MakeData(MakeDataArgs),
     /// Describe a model: architecture, parameters, special tokens, memory
@@ -116,6 +118,28 @@ pub(crate) struct TrainArgs {
     /// Worker threads; all cores if absent. Results do not depend on it
     #[arg(long, value_name = "COUNT", value_parser = threads, allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnnotateArgs {
+    /// Which model, data set and rollouts: a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Folder for shards and logs; an annotation that stopped there goes on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Only every M-th question, from the I-th on (I from 1 to M); the parts may share a folder
+    #[arg(long, value_name = "I/M")]
+    pub(crate) shard: Option<Shard>,
+    /// cpu, cuda, cuda:I or emulated
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: Device,
+    /// Worker threads; all cores if absent. Results do not depend on it
+    #[arg(long, value_name = "COUNT", value_parser = threads, allow_negative_numbers = true)]
+    pub(crate) threads: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `fathom`: answers questions and evaluates latent reasoners with N parallel trajectories.
 
+mod annotate;
 mod args;
 mod chart;
 mod engine;
@@ -54,6 +55,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Merge(arguments) => eval::merge::run(&arguments)?,
         Command::Train(arguments) => train::run(&arguments)?,
+        Command::Annotate(arguments) => annotate::run(&arguments)?,
         Command::MakeData(arguments) => make_data::run(&arguments)?,
         Command::Info(arguments) => info::run(&arguments)?,
         Command::Parity(arguments) => {
