@@ -89,10 +89,7 @@ impl Checkpoints {
             fs::remove_dir_all(&partial).map_err(io(&partial))?;
         }
         fs::create_dir(&partial).map_err(io(&partial))?;
-        let values = parameters
-            .ids()
-            .map(|id| (parameters.name(id).to_owned(), parameters.shape(id).to_vec(), &parameters[id]));
-        write(&partial.join(WEIGHTS), &tensors(values)?)?;
+        write_model(&partial, parameters, beside)?;
         let moments = parameters.ids().zip(optimizer.moments()).flat_map(|(id, moments)| {
             let (name, shape) = (parameters.name(id), parameters.shape(id));
             [("m", &moments.first), ("v", &moments.second)]
@@ -102,9 +99,6 @@ impl Checkpoints {
         let text = serde_json::to_vec_pretty(state)
             .map_err(|error| Error::Option { option: "state", what: error.to_string() })?;
         write(&partial.join(STATE), &text)?;
-        for (name, bytes) in beside {
-            write(&partial.join(name), bytes)?;
-        }
         sync(&partial)?;
         if path.exists() {
             fs::remove_dir_all(&path).map_err(io(&path))?;
@@ -126,6 +120,35 @@ impl Checkpoints {
         }
         Ok(())
     }
+}
+
+/// Writes a model in the published layout to `folder`, in place of one that is there. A kill in between may leave neither,
+/// where a run that goes on writes it again.
+///
+/// # Errors
+/// Files that cannot be written; a device that does not work.
+pub fn publish(folder: &Path, parameters: &Parameters, beside: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let partial = folder.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(io(&partial))?;
+    }
+    fs::create_dir(&partial).map_err(io(&partial))?;
+    write_model(&partial, parameters, beside)?;
+    sync(&partial)?;
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(io(folder))?;
+    }
+    fs::rename(&partial, folder).map_err(io(folder))?;
+    folder.parent().map_or(Ok(()), sync)
+}
+
+/// Weights, and files by name.
+fn write_model(folder: &Path, parameters: &Parameters, beside: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let values = parameters
+        .ids()
+        .map(|id| (parameters.name(id).to_owned(), parameters.shape(id).to_vec(), &parameters[id]));
+    write(&folder.join(WEIGHTS), &tensors(values)?)?;
+    beside.iter().try_for_each(|(name, bytes)| write(&folder.join(name), bytes))
 }
 
 /// Reads a checkpoint back: parameters and moments become those of the folder.
