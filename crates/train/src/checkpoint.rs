@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::Write as _,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
+    files::{io, sync, write},
     optimizer::Optimizer,
     parameters::Parameters,
 };
@@ -60,15 +60,20 @@ impl Checkpoints {
     /// # Errors
     /// A folder that cannot be read.
     pub fn last(&self) -> Result<Option<PathBuf>> {
-        let mut last = None;
+        Ok(self.steps()?.into_iter().max().map(|(_, path)| path))
+    }
+
+    /// Every checkpoint with its step: a folder has its name from when it is whole.
+    fn steps(&self) -> Result<Vec<(u64, PathBuf)>> {
+        let mut steps = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(io(&self.folder))? {
             let path = entry.map_err(io(&self.folder))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.strip_prefix("step-").is_some_and(|step| step.parse::<u64>().is_ok()) {
-                last = last.max(Some(path));
+            if let Some(Ok(step)) = name.strip_prefix("step-").map(str::parse) {
+                steps.push((step, path));
             }
         }
-        Ok(last)
+        Ok(steps)
     }
 
     /// Writes a checkpoint in the published layout, `beside` it files by name (configuration, tokenizer), and lets older ones
@@ -85,9 +90,7 @@ impl Checkpoints {
         keep: &[u64],
     ) -> Result<PathBuf> {
         let (path, partial) = (self.path(state.step), self.folder.join("partial"));
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(io(&partial))?;
-        }
+        remove(&partial)?;
         fs::create_dir(&partial).map_err(io(&partial))?;
         write_model(&partial, parameters, beside)?;
         let moments = parameters.ids().zip(optimizer.moments()).flat_map(|(id, moments)| {
@@ -100,46 +103,45 @@ impl Checkpoints {
             .map_err(|error| Error::Option { option: "state", what: error.to_string() })?;
         write(&partial.join(STATE), &text)?;
         sync(&partial)?;
-        if path.exists() {
-            fs::remove_dir_all(&path).map_err(io(&path))?;
-        }
+        remove(&path)?;
         fs::rename(&partial, &path).map_err(io(&path))?;
         sync(&self.folder)?;
         self.drop_others(state.step, keep)?;
         Ok(path)
     }
 
+    /// A folder that goes loses its name first, so that whatever ends the program leaves none that is not whole.
     fn drop_others(&self, last: u64, keep: &[u64]) -> Result<()> {
-        for entry in fs::read_dir(&self.folder).map_err(io(&self.folder))? {
-            let path = entry.map_err(io(&self.folder))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let step = name.strip_prefix("step-").and_then(|step| step.parse::<u64>().ok());
-            if step.is_some_and(|step| step < last && !keep.contains(&step)) {
-                fs::remove_dir_all(&path).map_err(io(&path))?;
+        let gone = self.folder.join("gone");
+        for (step, path) in self.steps()? {
+            if step < last && !keep.contains(&step) {
+                remove(&gone)?;
+                fs::rename(&path, &gone).map_err(io(&path))?;
+                remove(&gone)?;
             }
         }
         Ok(())
     }
 }
 
-/// Writes a model in the published layout to `folder`, in place of one that is there. A kill in between may leave neither,
-/// where a run that goes on writes it again.
+/// Writes a model in the published layout to `folder`, in place of one that is there. A kill in the middle leaves one or the
+/// other, or at worst none for a moment: a run that goes on comes by here again.
 ///
 /// # Errors
 /// Files that cannot be written; a device that does not work.
 pub fn publish(folder: &Path, parameters: &Parameters, beside: &BTreeMap<String, Vec<u8>>) -> Result<()> {
-    let partial = folder.with_extension("partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial).map_err(io(&partial))?;
-    }
+    let [partial, gone] = ["partial", "gone"].map(|state| folder.with_extension(state));
+    remove(&partial)?;
+    remove(&gone)?;
     fs::create_dir(&partial).map_err(io(&partial))?;
     write_model(&partial, parameters, beside)?;
     sync(&partial)?;
     if folder.exists() {
-        fs::remove_dir_all(folder).map_err(io(folder))?;
+        fs::rename(folder, &gone).map_err(io(folder))?;
     }
     fs::rename(&partial, folder).map_err(io(folder))?;
-    folder.parent().map_or(Ok(()), sync)
+    folder.parent().map_or(Ok(()), sync)?;
+    remove(&gone)
 }
 
 /// Weights, and files by name.
@@ -149,6 +151,14 @@ fn write_model(folder: &Path, parameters: &Parameters, beside: &BTreeMap<String,
         .map(|id| (parameters.name(id).to_owned(), parameters.shape(id).to_vec(), &parameters[id]));
     write(&folder.join(WEIGHTS), &tensors(values)?)?;
     beside.iter().try_for_each(|(name, bytes)| write(&folder.join(name), bytes))
+}
+
+/// Removes a folder that may not be there.
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(folder)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a checkpoint back: parameters and moments become those of the folder.
@@ -208,19 +218,4 @@ fn tensors<'a>(of: impl Iterator<Item = (String, Vec<usize>, &'a Tensor)>) -> Re
     // What transformers asks of a file before it loads it.
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     safetensors::serialize(views, Some(metadata)).map_err(malformed)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = File::create(path).map_err(io(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io(path))
-}
-
-/// Makes names in a folder last.
-fn sync(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))
-}
-
-fn io(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
-    let path = path.display().to_string();
-    move |source| fathom_model::Error::Io { path: path.clone(), source }.into()
 }

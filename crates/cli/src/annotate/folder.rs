@@ -17,8 +17,7 @@ use crate::output::{self, Journal};
 pub(super) fn open(path: &Path, setup: &Setup) -> Result<Journal<File>> {
     fs::create_dir_all(path).map_err(Error::file("create", path))?;
     let log = path.join(format!("log_on{}.jsonl", setup.rank()));
-    let file =
-        OpenOptions::new().create(true).append(true).open(&log).map_err(Error::file("open", &log))?;
+    let file = OpenOptions::new().create(true).append(true).open(&log).map_err(Error::file("open", &log))?;
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         return Err(Error::content(&log, "another process is writing it"));
     }

@@ -26,12 +26,10 @@ pub(crate) fn run(arguments: &AnnotateArgs) -> Result<()> {
     let config = AnnotateConfig::read(&arguments.config).map_err(failed)?;
     let data = dataset::read(&config.data)?;
     let (model, identity) = engine::generator(&config.model, &arguments.device)?;
-    let annotator =
-        Annotator::new(model, config.sampling, config.rollouts, config.keep).map_err(failed)?;
-    let part = arguments.shard.map_or(Part { index: 1, count: 1 }, |shard| Part {
-        index: shard.index,
-        count: shard.count,
-    });
+    let annotator = Annotator::new(model, config.sampling, config.rollouts, config.keep).map_err(failed)?;
+    let part = arguments
+        .shard
+        .map_or(Part { index: 1, count: 1 }, |shard| Part { index: shard.index, count: shard.count });
     let names = [env!("CARGO_PKG_VERSION").to_owned(), identity, arguments.device.to_string()];
     let setup = Setup::new(&config, names, (data.digest.clone(), data.questions.len()), part);
     let questions: Vec<&Question> = setup.indices().map(|i| &data.questions[i]).collect();
@@ -53,7 +51,12 @@ struct Line<'a> {
     seconds: f64,
 }
 
-fn annotate(annotator: &Annotator, setup: &Setup, questions: &[&Question], out: &std::path::Path) -> Result<()> {
+fn annotate(
+    annotator: &Annotator,
+    setup: &Setup,
+    questions: &[&Question],
+    out: &std::path::Path,
+) -> Result<()> {
     let mut log = folder::open(out, setup)?;
     let files: Vec<&[&Question]> = questions.chunks(setup.questions_a_file).collect();
     let name = |k: usize| shards::name(k, setup.rank());
@@ -68,7 +71,8 @@ fn annotate(annotator: &Annotator, setup: &Setup, questions: &[&Question], out: 
         let (k, question) = left[at];
         // Inside the pool operations split their work without waking it each time.
         let annotation = rayon::scope(|_| annotator.annotate(question));
-        let wrong = |source: fathom_train::Error| Error::Question { index: question.index, source: source.into() };
+        let wrong =
+            |source: fathom_train::Error| Error::Question { index: question.index, source: source.into() };
         annotation.map(|annotation| (k, annotation)).map_err(wrong)
     };
     let begun = Instant::now();

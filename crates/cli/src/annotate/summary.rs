@@ -39,9 +39,8 @@ impl Summary {
             }
             kept += 1;
         }
-        let mean = |values: &[f64]| {
-            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-        };
+        let mean =
+            |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
         let [wrong, right] = &values;
         let all = right.len() + wrong.len();
         Ok(Self {
@@ -57,7 +56,8 @@ impl Summary {
     pub(super) fn text(&self) -> String {
         let Self { questions, kept, gold_zeros, .. } = self;
         let mut text = format!("{questions} questions, {kept} with right and wrong trajectories\n");
-        if let (Some(correct), Some(right), Some(wrong)) = (self.correct, self.value_of_correct, self.value_of_wrong)
+        if let (Some(correct), Some(right), Some(wrong)) =
+            (self.correct, self.value_of_correct, self.value_of_wrong)
         {
             text += &format!(
                 "of these {} % of trajectories right; mean value {right:.2} of right ones, {wrong:.2} of wrong ones\n",

@@ -6,8 +6,8 @@
 
 mod annotator;
 mod config;
-pub mod shards;
 mod setup;
+pub mod shards;
 
 pub use annotator::{Annotation, Annotator, Kept};
 pub use config::{AnnotateConfig, Keep, Sampling};

@@ -45,8 +45,10 @@ pub fn encode(annotations: &[Annotation]) -> Result<Vec<u8>> {
         tensors.push((name("latent_embeds"), Dtype::F32, vec![n, steps, width], of_latents));
         tensors.push((name("corrects"), Dtype::BOOL, vec![n], correct));
     }
-    let malformed =
-        |error: safetensors::SafeTensorError| Error::Option { option: "annotations", what: error.to_string() };
+    let malformed = |error: safetensors::SafeTensorError| Error::Option {
+        option: "annotations",
+        what: error.to_string(),
+    };
     let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
         Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes).map_err(malformed)?))
     });
@@ -102,7 +104,10 @@ impl Annotations {
         questions.sort_unstable();
         if let Some(pair) = questions.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             let (other, file): (&Checkpoint, &Checkpoint) = (&files[pair[0].1], &files[pair[1].1]);
-            return Err(malformed(file, format!("question {} stands in {} as well", pair[0].0, other.place())));
+            return Err(malformed(
+                file,
+                format!("question {} stands in {} as well", pair[0].0, other.place()),
+            ));
         }
         if questions.is_empty() {
             let list: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
@@ -188,7 +193,8 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     for entry in fs::read_dir(folder).map_err(io)? {
         let name = entry.map_err(io)?.file_name().to_string_lossy().into_owned();
         let numbers = name.strip_suffix(".safetensors").and_then(|stem| stem.split_once("_on"));
-        let numbers = numbers.and_then(|(k, rank)| Some((rank.parse::<usize>().ok()?, k.parse::<usize>().ok()?)));
+        let numbers =
+            numbers.and_then(|(k, rank)| Some((rank.parse::<usize>().ok()?, k.parse::<usize>().ok()?)));
         names.extend(numbers.map(|numbers| (numbers, name)));
     }
     names.sort();

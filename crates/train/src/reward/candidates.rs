@@ -1,10 +1,6 @@
 //! Trajectories of questions to validate on: drawn once, scored at each validation.
 
-use fathom::{
-    Device, Tensor,
-    ops::embedding::Input,
-    random::Stream,
-};
+use fathom::{Device, Tensor, ops::embedding::Input, random::Stream};
 use fathom_model::{
     latents::Latent,
     load::{Model, Network},
@@ -98,9 +94,14 @@ impl Trials {
             for Candidates { values, target, .. } in questions {
                 let scores: Vec<f32> = scores.by_ref().take(values.len()).collect();
                 let hits = values.iter().filter(|value| *value == target).count();
-                let chosen =
-                    [best_of_n(values, &scores)? == *target, majority(values, UnparseableVotes::Count) == *target];
-                right.iter_mut().zip([chosen[0], chosen[1], hits > 0]).for_each(|(sum, one)| *sum += usize::from(one));
+                let chosen = [
+                    best_of_n(values, &scores)? == *target,
+                    majority(values, UnparseableVotes::Count) == *target,
+                ];
+                right
+                    .iter_mut()
+                    .zip([chosen[0], chosen[1], hits > 0])
+                    .for_each(|(sum, one)| *sum += usize::from(one));
                 correct += hits as f64 / values.len() as f64;
             }
         }
@@ -112,7 +113,10 @@ impl Trials {
 
 impl Candidates {
     fn thoughts(&self) -> Thoughts<'_> {
-        Thoughts { prompt: &self.prompt, trajectories: rows(&self.latents, self.lengths.iter().map(|&n| (n, n))) }
+        Thoughts {
+            prompt: &self.prompt,
+            trajectories: rows(&self.latents, self.lengths.iter().map(|&n| (n, n))),
+        }
     }
 }
 

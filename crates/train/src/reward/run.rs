@@ -17,7 +17,7 @@ use fathom_search::dataset;
 use super::{
     candidates::{Trials, rows},
     config::{Labels, Loss, RewardConfig},
-    log::{Line, Log},
+    log::Line,
     network::begin,
 };
 use crate::{
@@ -27,10 +27,11 @@ use crate::{
     },
     checkpoint::{Checkpoints, State, publish, resume},
     error::{Error, Result},
+    journal::Journal,
     objective::reward::{self, Reward, Thoughts, binary, contrastive},
     optimizer::Optimizer,
     parameters::Gradients,
-    run::{Progress, problems::batch},
+    run::{LOG, Progress, problems::batch},
 };
 
 /// The folder of the best checkpoint in a run's folder.
@@ -51,7 +52,7 @@ pub struct RewardRun {
     trials: Trials,
     beside: BTreeMap<String, Vec<u8>>,
     checkpoints: Checkpoints,
-    log: Log,
+    log: Journal,
     out: PathBuf,
     step: u64,
     best: Option<(f64, u64)>,
@@ -63,12 +64,7 @@ impl RewardRun {
     ///
     /// # Errors
     /// Files that are missing or malformed; annotations that are unfinished or of another width; a folder of another run.
-    pub fn open(
-        config: RewardConfig,
-        out: &Path,
-        device: &Device,
-        heard: impl FnMut(usize),
-    ) -> Result<Self> {
+    pub fn open(config: RewardConfig, out: &Path, device: &Device, heard: impl FnMut(usize)) -> Result<Self> {
         let setups: Vec<Vec<Setup>> =
             config.annotations.iter().map(|folder| Setup::of_folder(folder)).collect::<Result<_>>()?;
         let text = serde_json::to_string(&(&config, setups))
@@ -81,8 +77,12 @@ impl RewardRun {
             let what = format!("have latents of {width} channels, the model's have {}", model.width());
             return Err(Error::Option { option: "annotations", what });
         }
-        let mut optimizer =
-            Optimizer::new(config.optimizer.rule, config.optimizer.lr, config.optimizer.clip, model.parameters())?;
+        let mut optimizer = Optimizer::new(
+            config.optimizer.rule,
+            config.optimizer.lr,
+            config.optimizer.clip,
+            model.parameters(),
+        )?;
         let checkpoints = Checkpoints::new(&out.join("checkpoints"))?;
         let (mut step, mut best) = (0, None);
         let last = checkpoints.last()?;
@@ -103,12 +103,16 @@ impl RewardRun {
         let generator = Model::load(&folder, device, DType::F32)?;
         let mut questions = dataset::read(&config.validation.data)?.questions;
         questions.truncate(config.validation.questions.unwrap_or(questions.len()));
+        let log = Journal::new(&out.join(LOG));
+        // What came after the last checkpoint comes again.
+        let after = last.map(|_| step);
+        log.cut(|line: &Line| Some(line.step()) <= after)?;
         let trials = Trials::draw(&generator, &questions, &config.validation.sampling, device, heard)?;
         Ok(Self {
             gradients: model.parameters().gradients()?,
             kept: annotations.kept().collect(),
             latent: generator.ids.latent.unwrap_or_default(),
-            log: Log::cut(out, last.map(|_| step))?,
+            log,
             out: out.to_owned(),
             config,
             text,
@@ -267,12 +271,7 @@ fn inputs(question: &Labelled) -> Thoughts<'_> {
 }
 
 /// The mean over questions and steps of their thoughts, or over logits, with its gradients (spec latenttts §3.4, §9.20).
-fn judge(
-    loss: Loss,
-    labels: Labels,
-    questions: &[Labelled],
-    scores: &[Vec<f32>],
-) -> (f64, Vec<Vec<f64>>) {
+fn judge(loss: Loss, labels: Labels, questions: &[Labelled], scores: &[Vec<f32>]) -> (f64, Vec<Vec<f64>>) {
     let (mut sum, mut count, mut gradients) = (0.0, 0, Vec::with_capacity(scores.len()));
     let mut first = 0;
     for question in questions {

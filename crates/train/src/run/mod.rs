@@ -9,8 +9,6 @@ pub(crate) mod problems;
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::Write as _,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -36,6 +34,7 @@ use crate::{
     checkpoint::{Checkpoints, State, resume},
     data::{self, Worked},
     error::{Error, Result},
+    journal::Journal,
     optimizer::Optimizer,
     parameters::Gradients,
 };
@@ -111,7 +110,7 @@ pub struct Run {
     valid: Vec<Encoded>,
     beside: BTreeMap<String, Vec<u8>>,
     checkpoints: Checkpoints,
-    out: PathBuf,
+    log: Journal,
     step: u64,
     best: Option<(f64, u64)>,
 }
@@ -162,7 +161,7 @@ impl Run {
             valid,
             beside,
             checkpoints,
-            out: out.to_owned(),
+            log: Journal::new(&out.join(LOG)),
             step: 0,
             best: None,
         };
@@ -190,14 +189,7 @@ impl Run {
 
     /// Leaves out of the log what came after the checkpoint at `step`, or all of it: it comes again.
     fn cut_log(&self, step: Option<u64>) -> Result<()> {
-        let path = self.out.join(LOG);
-        let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-        let kept: String = text
-            .lines()
-            .filter(|line| serde_json::from_str::<Line>(line).is_ok_and(|line| Some(line.step()) <= step))
-            .flat_map(|line| [line, "\n"])
-            .collect();
-        replace(&path, kept.as_bytes())
+        self.log.cut(|line: &Line| Some(line.step()) <= step)
     }
 
     /// Steps taken.
@@ -321,14 +313,7 @@ impl Run {
     }
 
     fn tell(&self, line: Line, heard: &mut impl FnMut(u64, Option<&Line>)) -> Result<()> {
-        let path = self.out.join(LOG);
-        let text = serde_json::to_string(&line)
-            .map_err(|error| Error::Option { option: "log", what: error.to_string() })?;
-        let append = || -> std::io::Result<()> {
-            let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
-            writeln!(file, "{text}")
-        };
-        append().map_err(io(&path))?;
+        self.log.append(&line)?;
         heard(self.step, Some(&line));
         Ok(())
     }
@@ -340,15 +325,4 @@ fn thoughts(method: &Method) -> usize {
         Method::RecurrentDepth { .. } => 0,
         Method::Coconut { stages, .. } => stages.iter().map(|stage| stage.thoughts).max().unwrap_or(0),
     }
-}
-
-/// Writes a file whole or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path)).map_err(io(path))
-}
-
-fn io(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
-    let path = path.display().to_string();
-    move |source| fathom_model::Error::Io { path: path.clone(), source }.into()
 }
