@@ -3,8 +3,10 @@
 mod folder;
 mod summary;
 
+use std::path::Path;
 use std::time::Instant;
 
+use fathom::Device;
 use fathom_search::dataset::{self, Question};
 use fathom_train::annotate::{AnnotateConfig, Annotation, Annotator, Part, Setup, shards};
 use serde::Serialize;
@@ -12,6 +14,7 @@ use serde::Serialize;
 use crate::args::AnnotateArgs;
 use crate::engine;
 use crate::error::{Error, Result};
+use crate::eval::setup::Shard;
 use crate::eval::workers::in_order;
 use crate::options::start_threads;
 use crate::output;
@@ -22,21 +25,37 @@ use crate::output;
 /// A configuration, data set, model or folder that cannot be used; a question that the model cannot read; a full disk.
 pub(crate) fn run(arguments: &AnnotateArgs) -> Result<()> {
     start_threads(arguments.threads)?;
-    let failed = |cause: fathom_train::Error| Error::Engine(cause.into());
     let config = AnnotateConfig::read(&arguments.config).map_err(failed)?;
-    let data = dataset::read(&config.data)?;
-    let (model, identity) = engine::generator(&config.model, &arguments.device)?;
-    let annotator = Annotator::new(model, config.sampling, config.rollouts, config.keep).map_err(failed)?;
-    let part = arguments
-        .shard
-        .map_or(Part { index: 1, count: 1 }, |shard| Part { index: shard.index, count: shard.count });
-    let names = [env!("CARGO_PKG_VERSION").to_owned(), identity, arguments.device.to_string()];
-    let setup = Setup::new(&config, names, (data.digest.clone(), data.questions.len()), part);
-    let questions: Vec<&Question> = setup.indices().map(|i| &data.questions[i]).collect();
-    annotate(&annotator, &setup, &questions, &arguments.out)?;
-    let zeros = questions.iter().filter(|question| question.target == 0.0).count();
+    let (annotator, zeros) = complete(&config, &arguments.out, arguments.shard, &arguments.device)?;
     let summary = summary::Summary::read(&arguments.out, &annotator, zeros)?;
     output::print(&if arguments.json { output::json(&summary)? } else { summary.text() })
+}
+
+/// Annotates what `out` does not hold yet; returns what did, and how many gold answers are 0.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn complete(
+    config: &AnnotateConfig,
+    out: &Path,
+    shard: Option<Shard>,
+    device: &Device,
+) -> Result<(Annotator, usize)> {
+    let data = dataset::read(&config.data)?;
+    let (model, identity) = engine::generator(&config.model, device)?;
+    let annotator = Annotator::new(model, config.sampling, config.rollouts, config.keep).map_err(failed)?;
+    let Shard { index, count } = shard.unwrap_or(Shard { index: 1, count: 1 });
+    let names = [env!("CARGO_PKG_VERSION").to_owned(), identity, device.to_string()];
+    let of_data = (data.digest.clone(), data.questions.len());
+    let setup = Setup::new(config, names, of_data, Part { index, count });
+    let questions: Vec<&Question> = setup.indices().map(|i| &data.questions[i]).collect();
+    annotate(&annotator, &setup, &questions, out)?;
+    let zeros = questions.iter().filter(|question| question.target == 0.0).count();
+    Ok((annotator, zeros))
+}
+
+fn failed(cause: fathom_train::Error) -> Error {
+    Error::Engine(cause.into())
 }
 
 /// A line of the log: a file that is whole.
@@ -51,12 +70,7 @@ struct Line<'a> {
     seconds: f64,
 }
 
-fn annotate(
-    annotator: &Annotator,
-    setup: &Setup,
-    questions: &[&Question],
-    out: &std::path::Path,
-) -> Result<()> {
+fn annotate(annotator: &Annotator, setup: &Setup, questions: &[&Question], out: &Path) -> Result<()> {
     let mut log = folder::open(out, setup)?;
     let files: Vec<&[&Question]> = questions.chunks(setup.questions_a_file).collect();
     let name = |k: usize| shards::name(k, setup.rank());
@@ -92,7 +106,7 @@ fn annotate(
         if file.len() < files[k].len() {
             return Ok(());
         }
-        let bytes = shards::encode(&file).map_err(|cause| Error::Engine(cause.into()))?;
+        let bytes = shards::encode(&file).map_err(failed)?;
         output::write_atomic(&out.join(name(k)), &bytes)?;
         log.append(&line(&name(k), &file, since.elapsed().as_secs_f64()))?;
         since = Instant::now();

@@ -8,12 +8,15 @@ use fathom_model::{
 };
 use fathom_search::{
     aggregate::{UnparseableVotes, best_of_n, majority},
-    dataset::Question,
+    dataset::{self, Question},
     prompt::Dialogue,
     trajectories::{Thinking, draws, think},
 };
 
-use super::{config::Loss, log::Accuracy};
+use super::{
+    config::{Loss, Validation},
+    log::Accuracy,
+};
 use crate::{
     annotate::Sampling,
     error::{Error, Result},
@@ -31,9 +34,9 @@ struct Candidates {
     values: Vec<f64>,
 }
 
-/// Of all questions.
+/// Trajectories of questions, with their answers.
 #[derive(Debug)]
-pub(super) struct Trials {
+pub struct Trials {
     questions: Vec<Candidates>,
 }
 
@@ -41,16 +44,17 @@ pub(super) struct Trials {
 const TOGETHER: usize = 16;
 
 impl Trials {
-    /// Draws and answers as inference does; latents stay on `device`. `heard` is told how many questions are done.
+    /// Draws and answers as inference does; latents stay on `device`. `heard` is told of how many of the questions
+    /// they are.
     ///
     /// # Errors
     /// A model that is no latent chain; a question that has no room in the context.
-    pub(super) fn draw(
+    pub fn draw(
         model: &Model,
         questions: &[Question],
         sampling: &Sampling,
         device: &Device,
-        mut heard: impl FnMut(usize),
+        mut heard: impl FnMut(usize, usize),
     ) -> Result<Self> {
         let Network::Chain(chain) = &model.network else {
             return Err(Error::Option { option: "model", what: "is no latent chain".into() });
@@ -76,38 +80,82 @@ impl Trials {
                 values: values.collect::<fathom_search::Result<_>>()?,
                 prompt,
             });
-            heard(drawn.len());
+            heard(drawn.len(), questions.len());
         }
         Ok(Self { questions: drawn })
     }
 
-    /// How often the best-scored trajectory is right, beside what does without scores.
+    /// Those of the questions of `validation`.
     ///
     /// # Errors
-    /// A device that does not work.
-    pub(super) fn accuracy(&self, model: &Reward, loss: Loss) -> Result<Accuracy> {
-        let mut right = [0; 3];
-        let mut correct = 0.0;
+    /// As [`Trials::draw`]; a file that is no data set.
+    pub fn of(
+        model: &Model,
+        validation: &Validation,
+        device: &Device,
+        heard: impl FnMut(usize, usize),
+    ) -> Result<Self> {
+        let mut questions = dataset::read(&validation.data)?.questions;
+        questions.truncate(validation.questions.unwrap_or(questions.len()));
+        Self::draw(model, &questions, &validation.sampling, device, heard)
+    }
+
+    /// Number of questions.
+    pub fn len(&self) -> usize {
+        self.questions.len()
+    }
+
+    /// Whether there is no question.
+    pub fn is_empty(&self) -> bool {
+        self.questions.is_empty()
+    }
+
+    /// What each question comes to where `model` chooses, trained by `loss`.
+    ///
+    /// # Errors
+    /// Latents of another width; a device that does not work.
+    pub fn choices(&self, model: &Reward, loss: Loss) -> Result<Vec<Choice>> {
+        let mut choices = Vec::with_capacity(self.questions.len());
         for questions in self.questions.chunks(TOGETHER) {
             let thoughts: Vec<Thoughts<'_>> = questions.iter().map(Candidates::thoughts).collect();
-            let mut scores = model.scores(&thoughts)?.into_iter().map(|r| reduce(loss, &r));
+            let mut scores = model.scores(&thoughts)?.into_iter().map(|logits| reduce(loss, &logits));
             for Candidates { values, target, .. } in questions {
                 let scores: Vec<f32> = scores.by_ref().take(values.len()).collect();
                 let hits = values.iter().filter(|value| *value == target).count();
-                let chosen = [
-                    best_of_n(values, &scores)? == *target,
-                    majority(values, UnparseableVotes::Count) == *target,
-                ];
-                right
-                    .iter_mut()
-                    .zip([chosen[0], chosen[1], hits > 0])
-                    .for_each(|(sum, one)| *sum += usize::from(one));
-                correct += hits as f64 / values.len() as f64;
+                choices.push(Choice {
+                    best_of_n: best_of_n(values, &scores).map_err(fathom_search::Error::from)? == *target,
+                    majority: majority(values, UnparseableVotes::Count) == *target,
+                    right: hits as f64 / values.len() as f64,
+                });
             }
         }
-        let share = |count: usize| count as f64 / self.questions.len() as f64;
-        let [best_of_n, majority, coverage] = right.map(share);
-        Ok(Accuracy { best_of_n, majority, pass_at_1: correct / self.questions.len() as f64, coverage })
+        Ok(choices)
+    }
+}
+
+/// What a question comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// Whether the best-scored trajectory is right.
+    pub best_of_n: bool,
+    /// Whether the majority is.
+    pub majority: bool,
+    /// Share of the trajectories that are.
+    pub right: f64,
+}
+
+impl Accuracy {
+    /// Of all questions.
+    pub fn of(choices: &[Choice]) -> Self {
+        let share = |holds: fn(&Choice) -> bool| {
+            choices.iter().filter(|choice| holds(choice)).count() as f64 / choices.len() as f64
+        };
+        Self {
+            best_of_n: share(|choice| choice.best_of_n),
+            majority: share(|choice| choice.majority),
+            pass_at_1: choices.iter().map(|choice| choice.right).sum::<f64>() / choices.len() as f64,
+            coverage: share(|choice| choice.right > 0.0),
+        }
     }
 }
 

@@ -35,6 +35,9 @@ pub struct RewardConfig {
     /// What the scores of a trajectory should say.
     #[serde(default)]
     pub labels: Labels,
+    /// Validations without a better one after which the run ends; none where absent.
+    #[serde(default)]
+    pub patience: Option<u64>,
     /// How it is validated.
     pub validation: Validation,
     /// How gradients become steps.
@@ -68,20 +71,17 @@ pub enum Labels {
     Final,
 }
 
-/// How it is validated: by the accuracy of the best of N trajectories, drawn once.
+/// Questions to choose on: the accuracy of the best of N trajectories, which are drawn once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Validation {
-    /// Questions with answers, apart from those that were annotated.
+    /// Questions with answers, others than those that were annotated.
     pub data: PathBuf,
     /// Only so many from the start.
     #[serde(default)]
     pub questions: Option<usize>,
     /// How trajectories are drawn.
     pub sampling: Sampling,
-    /// Validations without a better one after which the run ends; none where absent.
-    #[serde(default)]
-    pub patience: Option<u64>,
 }
 
 impl RewardConfig {
@@ -110,8 +110,7 @@ impl RewardConfig {
             ("batch", self.batch as u64),
             ("annotations", self.annotations.len() as u64),
             ("layers", self.layers.map_or(1, |layers| layers as u64)),
-            ("validation.questions", self.validation.questions.map_or(1, |questions| questions as u64)),
-            ("validation.patience", self.validation.patience.unwrap_or(1)),
+            ("patience", self.patience.unwrap_or(1)),
             ("progress.log", log),
             ("progress.validate", validate),
             ("progress.checkpoint", checkpoint),
@@ -122,7 +121,19 @@ impl RewardConfig {
         if !(self.optimizer.lr > 0.0 && self.optimizer.lr.is_finite()) {
             return Err(("optimizer.lr".to_owned(), "is not a positive number"));
         }
-        let sampling = self.validation.sampling.check();
-        sampling.map_err(|(field, what)| (format!("validation.sampling.{field}"), what))
+        self.validation.check().map_err(|(field, what)| (format!("validation.{field}"), what))
+    }
+}
+
+impl Validation {
+    /// The key at fault, and why.
+    ///
+    /// # Errors
+    /// A number of questions or a sampling that is out of range.
+    pub fn check(&self) -> std::result::Result<(), (String, &'static str)> {
+        if self.questions == Some(0) {
+            return Err(("questions".to_owned(), "is not positive"));
+        }
+        self.sampling.check().map_err(|(field, what)| (format!("sampling.{field}"), what))
     }
 }

@@ -6,7 +6,10 @@ mod config;
 mod log;
 mod network;
 mod run;
+mod study;
 
+pub use candidates::{Choice, Trials};
 pub use config::{Labels, Loss, RewardConfig, Validation};
 pub use log::{Accuracy, Line};
 pub use run::RewardRun;
+pub use study::StudyConfig;

@@ -12,12 +12,11 @@ use fathom::{
     random::{Stream, key},
 };
 use fathom_model::{folder::Folder, load::Model};
-use fathom_search::dataset;
 
 use super::{
     candidates::{Trials, rows},
     config::{Labels, Loss, RewardConfig},
-    log::Line,
+    log::{Accuracy, Line},
     network::begin,
 };
 use crate::{
@@ -60,11 +59,16 @@ pub struct RewardRun {
 
 impl RewardRun {
     /// Begins in folder `out`, or goes on where a run of the same configuration there stopped. Trajectories to validate on are
-    /// drawn here; `heard` is told of how many questions they are.
+    /// drawn here; `heard` is told of how many of the questions they are.
     ///
     /// # Errors
     /// Files that are missing or malformed; annotations that are unfinished or of another width; a folder of another run.
-    pub fn open(config: RewardConfig, out: &Path, device: &Device, heard: impl FnMut(usize)) -> Result<Self> {
+    pub fn open(
+        config: RewardConfig,
+        out: &Path,
+        device: &Device,
+        heard: impl FnMut(usize, usize),
+    ) -> Result<Self> {
         let setups: Vec<Vec<Setup>> =
             config.annotations.iter().map(|folder| Setup::of_folder(folder)).collect::<Result<_>>()?;
         let text = serde_json::to_string(&(&config, setups))
@@ -101,13 +105,11 @@ impl RewardRun {
             }
         }
         let generator = Model::load(&folder, device, DType::F32)?;
-        let mut questions = dataset::read(&config.validation.data)?.questions;
-        questions.truncate(config.validation.questions.unwrap_or(questions.len()));
         let log = Journal::new(&out.join(LOG));
         // What came after the last checkpoint comes again.
         let after = last.map(|_| step);
         log.cut(|line: &Line| Some(line.step()) <= after)?;
-        let trials = Trials::draw(&generator, &questions, &config.validation.sampling, device, heard)?;
+        let trials = Trials::of(&generator, &config.validation, device, heard)?;
         Ok(Self {
             gradients: model.parameters().gradients()?,
             kept: annotations.kept().collect(),
@@ -159,7 +161,7 @@ impl RewardRun {
     /// A value that is not finite, with the step and the last checkpoint; files that cannot be written.
     pub fn finish(&mut self, mut heard: impl FnMut(u64, Option<&Line>)) -> Result<PathBuf> {
         if self.step == 0 {
-            let accuracy = self.trials.accuracy(&self.model, self.config.loss)?;
+            let accuracy = Accuracy::of(&self.trials.choices(&self.model, self.config.loss)?);
             self.tell(Line::Validation { step: 0, accuracy }, &mut heard)?;
         }
         let Progress { log, validate, checkpoint } = self.config.progress;
@@ -196,7 +198,7 @@ impl RewardRun {
     fn is_patience_over(&self) -> bool {
         let best = self.best.map_or(0, |(_, step)| step);
         let validations = (self.step - best) / self.config.progress.validate;
-        self.config.validation.patience.is_some_and(|patience| validations >= patience)
+        self.config.patience.is_some_and(|patience| validations >= patience)
     }
 
     /// Loss, norm of the gradients, number of trajectories.
@@ -226,7 +228,7 @@ impl RewardRun {
 
     /// The first of equally good checkpoints is kept.
     fn validate(&mut self, heard: &mut impl FnMut(u64, Option<&Line>)) -> Result<()> {
-        let accuracy = self.trials.accuracy(&self.model, self.config.loss)?;
+        let accuracy = Accuracy::of(&self.trials.choices(&self.model, self.config.loss)?);
         if self.best.is_none_or(|(best, _)| accuracy.best_of_n > best) {
             self.best = Some((accuracy.best_of_n, self.step));
             publish(&self.out.join(BEST), self.model.parameters(), &self.beside)?;
