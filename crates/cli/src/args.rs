@@ -30,7 +30,14 @@ pub(crate) enum Command {
     /// Compare every tensor of a folder's reference.safetensors with our own
     Parity(ParityArgs),
     /// Train a model as a configuration says, or go on where a run stopped
+    #[command(after_help = TRAIN_KEYS)]
     Train(TrainArgs),
+    /// Value the steps of trajectories by rollouts: what a reward model learns from
+    Annotate(AnnotateArgs),
+    /// Train a reward model on annotations, or go on where a run stopped
+    TrainRm(TrainArgs),
+    /// Compare reward models of several depths, on annotations of several numbers of rollouts
+    StudyRm(StudyArgs),
     /// Generate arithmetic word problems with worked steps, for training, validation and test
     MakeData(MakeDataArgs),
     /// Describe a model: architecture, parameters, special tokens, memory
@@ -118,7 +125,6 @@ Keys of the configuration (docs/training.md says more):
   [progress]   log, validate, checkpoint";
 
 #[derive(Debug, Args)]
-#[command(after_help = TRAIN_KEYS)]
 pub(crate) struct TrainArgs {
     /// What to train how: a TOML file
     #[arg(long, value_name = "FILE")]
@@ -132,6 +138,47 @@ pub(crate) struct TrainArgs {
     /// Worker threads; all cores if absent. Results do not depend on it
     #[arg(long, value_name = "COUNT", value_parser = threads, allow_negative_numbers = true)]
     pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnnotateArgs {
+    /// Which model, data set and rollouts: a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Folder for shards and logs; an annotation that stopped there goes on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Only every M-th question, from the I-th on (I from 1 to M); the parts may share a folder
+    #[arg(long, value_name = "I/M")]
+    pub(crate) shard: Option<Shard>,
+    /// cpu, cuda, cuda:I or emulated
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: Device,
+    /// Worker threads; all cores if absent. Results do not depend on it
+    #[arg(long, value_name = "COUNT", value_parser = threads, allow_negative_numbers = true)]
+    pub(crate) threads: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StudyArgs {
+    /// Which configurations, depths and numbers of rollouts: a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Folder for annotations, models, study.json, study.md and study.svg; a study that stopped there goes on
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// cpu, cuda, cuda:I or emulated
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: Device,
+    /// Worker threads; all cores if absent. Results do not depend on it
+    #[arg(long, value_name = "COUNT", value_parser = threads, allow_negative_numbers = true)]
+    pub(crate) threads: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! `fathom`: answers questions and evaluates latent reasoners with N parallel trajectories.
 
+mod annotate;
 mod args;
 mod chart;
 mod engine;
@@ -11,8 +12,10 @@ mod options;
 mod output;
 mod parity;
 mod solve;
+mod study_rm;
 mod table;
 mod train;
+mod train_rm;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -54,6 +57,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Merge(arguments) => eval::merge::run(&arguments)?,
         Command::Train(arguments) => train::run(&arguments)?,
+        Command::Annotate(arguments) => annotate::run(&arguments)?,
+        Command::TrainRm(arguments) => train_rm::run(&arguments)?,
+        Command::StudyRm(arguments) => study_rm::run(&arguments)?,
         Command::MakeData(arguments) => make_data::run(&arguments)?,
         Command::Info(arguments) => info::run(&arguments)?,
         Command::Parity(arguments) => {

@@ -51,3 +51,10 @@ pub enum Perturbation {
     /// Recurrent depth: another initial state s_0 a trajectory.
     State,
 }
+
+impl Perturbation {
+    /// Whether a latent chain's trajectories differ before their first latent, so that each has a prompt of its own.
+    pub fn reaches_prompt(self) -> bool {
+        matches!(self, Self::Dropout { p, scope: Scope::Full, .. } if p > 0.0)
+    }
+}

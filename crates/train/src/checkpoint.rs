@@ -92,10 +92,7 @@ impl Checkpoints {
         let (path, partial) = (self.path(state.step), self.folder.join("partial"));
         remove(&partial)?;
         fs::create_dir(&partial).map_err(io(&partial))?;
-        let values = parameters
-            .ids()
-            .map(|id| (parameters.name(id).to_owned(), parameters.shape(id).to_vec(), &parameters[id]));
-        write(&partial.join(WEIGHTS), &tensors(values)?)?;
+        write_model(&partial, parameters, beside)?;
         let moments = parameters.ids().zip(optimizer.moments()).flat_map(|(id, moments)| {
             let (name, shape) = (parameters.name(id), parameters.shape(id));
             [("m", &moments.first), ("v", &moments.second)]
@@ -105,9 +102,6 @@ impl Checkpoints {
         let text = serde_json::to_vec_pretty(state)
             .map_err(|error| Error::Option { option: "state", what: error.to_string() })?;
         write(&partial.join(STATE), &text)?;
-        for (name, bytes) in beside {
-            write(&partial.join(name), bytes)?;
-        }
         sync(&partial)?;
         remove(&path)?;
         fs::rename(&partial, &path).map_err(io(&path))?;
@@ -133,6 +127,35 @@ impl Checkpoints {
         }
         Ok(())
     }
+}
+
+/// Writes a model in the published layout to `folder`, in place of one that is there. A kill in the middle leaves one or the
+/// other, or at worst none for a moment: a run that goes on comes by here again.
+///
+/// # Errors
+/// Files that cannot be written; a device that does not work.
+pub fn publish(folder: &Path, parameters: &Parameters, beside: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let [partial, gone] = ["partial", "gone"].map(|state| folder.with_extension(state));
+    remove(&partial)?;
+    remove(&gone)?;
+    fs::create_dir(&partial).map_err(io(&partial))?;
+    write_model(&partial, parameters, beside)?;
+    sync(&partial)?;
+    if folder.exists() {
+        fs::rename(folder, &gone).map_err(io(folder))?;
+    }
+    fs::rename(&partial, folder).map_err(io(folder))?;
+    folder.parent().map_or(Ok(()), sync)?;
+    remove(&gone)
+}
+
+/// Weights, and files by name.
+fn write_model(folder: &Path, parameters: &Parameters, beside: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let values = parameters
+        .ids()
+        .map(|id| (parameters.name(id).to_owned(), parameters.shape(id).to_vec(), &parameters[id]));
+    write(&folder.join(WEIGHTS), &tensors(values)?)?;
+    beside.iter().try_for_each(|(name, bytes)| write(&folder.join(name), bytes))
 }
 
 /// Removes a folder that may not be there.

@@ -3,6 +3,7 @@
 //!
 //! There is no autograd: every block of a network has its backward pass beside its forward pass, and an objective calls both.
 
+pub mod annotate;
 pub mod checkpoint;
 pub mod data;
 pub mod error;
@@ -15,8 +16,10 @@ pub mod optimizer;
 pub mod parameters;
 pub mod parity;
 pub mod recurrence;
+pub mod reward;
 pub mod run;
 pub mod schedule;
 pub mod segment;
+mod toml_file;
 
 pub use error::{Error, Result};

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     objective::{
         recurrence::{Examples, Iterations, RecurrentDepth},
-        reward::{Labelled, Reward, contrastive},
+        reward::{Labelled, Reward, Thoughts, contrastive},
     },
     parameters::{Gradients, Parameters},
 };
@@ -93,25 +93,21 @@ fn reward(folder: &Folder, reference: &Checkpoint, device: &Device, lines: &mut 
     let latents = Tensor::new(device, rows * steps, width, reference.floats("rm.latent_embeds")?)?;
     let labels: Vec<Vec<f32>> =
         reference.floats("rm.estimations")?.chunks(steps.max(1)).map(<[f32]>::to_vec).collect();
-    let mut next = 0;
-    let (mut sequences, mut slots) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
-    for tokens in tokens.chunks(length.max(1)) {
-        let mut sequence = Vec::with_capacity(length);
-        let mut places = Vec::with_capacity(steps);
-        for (position, &id) in tokens.iter().enumerate() {
-            sequence.push(if id == latent && next < latents.rows() {
-                places.push(position);
-                next += 1;
-                Input::Row(&latents, next - 1)
-            } else {
-                Input::Token(id)
-            });
+    // What stands behind the latents has no part in their scores; rows with one prompt are a question's.
+    let mut questions: Vec<Thoughts<'_>> = Vec::new();
+    for (row, tokens) in tokens.chunks(length.max(1)).enumerate() {
+        let first = tokens.iter().position(|&id| id == latent).unwrap_or(length);
+        if tokens[first..].iter().take_while(|&&id| id == latent).count() != steps {
+            return Err(malformed(reference, "rm.input_ids and rm.latent_embeds do not agree"));
         }
-        sequences.push(sequence);
-        slots.push(places);
+        let thought = (row * steps..(row + 1) * steps).map(|row| Input::Row(&latents, row)).collect();
+        match questions.last_mut().filter(|last| *last.prompt == tokens[..first]) {
+            Some(last) => last.trajectories.push(thought),
+            None => questions.push(Thoughts { prompt: &tokens[..first], trajectories: vec![thought] }),
+        }
     }
-    if slots.iter().any(|slots| slots.len() != steps) || labels.len() != rows {
-        return Err(malformed(reference, "rm.input_ids and rm.latent_embeds do not agree"));
+    if labels.len() != rows || latents.rows() != rows * steps {
+        return Err(malformed(reference, "rm.input_ids and rm.estimations do not agree"));
     }
     // The published mean is over questions, here one, and padded positions (spec latenttts §3.4).
     let share = 1.0 / length as f64;
@@ -121,7 +117,7 @@ fn reward(folder: &Folder, reference: &Checkpoint, device: &Device, lines: &mut 
         let scaled = gradients.into_iter().map(|of_one| of_one.into_iter().map(|d| d * share).collect());
         (loss * share, scaled.collect())
     };
-    let loss = model.loss(&sequences, &slots, judge, Some(&mut gradients))?;
+    let loss = model.loss(&questions, judge, &mut gradients)?;
     lines.push(of_loss(reference, "rm.contrastive_loss", loss)?);
     of_gradients(reference, "rm.grad.", model.parameters(), &gradients, lines)
 }

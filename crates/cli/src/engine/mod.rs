@@ -83,6 +83,15 @@ pub(crate) fn open(options: &ModelOptions, search: &SearchOptions) -> Result<Eng
     })
 }
 
+/// Loads a model in f32 with what tells it from any other.
+///
+/// # Errors
+/// Anything wrong with the folder.
+pub(crate) fn generator(path: &Path, device: &Device) -> Result<(Model, String)> {
+    let place = folder(Some(path))?;
+    Ok((Model::load(&place, device, DType::F32).map_err(engine)?, identity(&place)?))
+}
+
 /// Digest of the files that a model's answers depend on, under their names.
 fn identity(folder: &Folder) -> Result<String> {
     let mut hash = Sha256::new();

@@ -13,7 +13,7 @@ mod sweep_picture;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-mod workers;
+pub(crate) mod workers;
 
 use std::path::Path;
 use std::time::Instant;

@@ -86,15 +86,22 @@ impl Setup {
     /// # Errors
     /// Text that is no JSON, or the first field that differs, with both values.
     pub(crate) fn require_same(&self, path: &Path, recorded: &str) -> Result<()> {
-        let malformed = |e: serde_json::Error| Error::content(path, format!("not a run: {e}"));
-        // Compared as text reads back: an f32 widened to f64 directly would not equal its printed form.
-        let now =
-            serde_json::to_string(self).and_then(|text| serde_json::from_str(&text)).map_err(malformed)?;
-        let was: Value = serde_json::from_str(recorded).map_err(malformed)?;
-        match first_difference("", &was, &now) {
-            Some((field, was, now)) => Err(Error::Differs { path: path.to_owned(), field, was, now }),
-            None => Ok(()),
-        }
+        require_same(self, path, recorded)
+    }
+}
+
+/// Refuses `recorded`, the text of `path`, unless it is `now`.
+///
+/// # Errors
+/// Text that is no JSON, or the first field that differs, with both values.
+pub(crate) fn require_same(now: &impl Serialize, path: &Path, recorded: &str) -> Result<()> {
+    let malformed = |e: serde_json::Error| Error::content(path, format!("not a run: {e}"));
+    // Compared as text reads back: an f32 widened to f64 directly would not equal its printed form.
+    let now = serde_json::to_string(now).and_then(|text| serde_json::from_str(&text)).map_err(malformed)?;
+    let was: Value = serde_json::from_str(recorded).map_err(malformed)?;
+    match first_difference("", &was, &now) {
+        Some((field, was, now)) => Err(Error::Differs { path: path.to_owned(), field, was, now }),
+        None => Ok(()),
     }
 }
 

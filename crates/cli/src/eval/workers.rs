@@ -15,7 +15,7 @@ use std::thread;
 ///
 /// # Panics
 /// Where `work` does, once all before it is taken; no more work begins meanwhile.
-pub(super) fn in_order<T: Send, E>(
+pub(crate) fn in_order<T: Send, E>(
     workers: usize,
     count: usize,
     work: impl Fn(usize) -> T + Sync,

@@ -15,6 +15,8 @@ mod outputs;
 mod parity;
 #[cfg(unix)]
 mod resume;
+#[cfg(unix)]
+mod reward;
 mod shards;
 mod tensors;
 mod train;

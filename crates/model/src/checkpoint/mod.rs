@@ -183,6 +183,24 @@ impl Checkpoint {
         Ok(self.data(entry).as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect())
     }
 
+    /// Elements of a tensor of truth values, which is then no longer left over.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`] and [`Error::Dtype`].
+    pub fn booleans(&self, name: &str) -> Result<Vec<bool>> {
+        let (name, entry) = self.entry(name)?;
+        if entry.dtype != Dtype::BOOL {
+            return Err(Error::Dtype {
+                path: self.shards[entry.shard].path.clone(),
+                tensor: name.to_owned(),
+                dtype: entry.dtype.to_string(),
+                expected: "BOOL",
+            });
+        }
+        entry.taken.set(true);
+        Ok(self.data(entry).iter().map(|&byte| byte != 0).collect())
+    }
+
     /// Whether two tensors are the same bit for bit, shape and type included: a head that repeats the embedding
     /// (spec huginn §9.16).
     ///

@@ -27,7 +27,7 @@ use crate::{
     latents::Latent,
     load::fits_cache,
     pass::{Disturbance, DropSites, Run, Wanted, coordinates},
-    perturbation::{Perturbation, Scope, Sites},
+    perturbation::{Perturbation, Sites},
     reasoner::{Branch, Reasoner, Thought},
     scratch::Pool,
     weights::Loader,
@@ -100,6 +100,16 @@ impl ChainThought {
     /// Keys and values.
     pub fn sequence(&self) -> &Sequence {
         &self.sequence
+    }
+
+    /// The thought as it is now, to be continued apart from this one.
+    ///
+    /// # Errors
+    /// No memory on the device.
+    pub fn duplicate(&self) -> Result<Self> {
+        let Self { sequence, draw, latents, state, ended } = self;
+        let (latents, state) = (latents.clone(), state.clone());
+        Ok(Self { sequence: sequence.duplicate()?, draw: *draw, latents, state, ended: *ended })
     }
 }
 
@@ -303,11 +313,6 @@ fn parts_of(inputs: &[Vec<Input<'_>>], most: usize) -> Vec<usize> {
         }
     }
     parts
-}
-
-/// Whether trajectories differ before the first latent.
-fn perturbs_prompt(perturbation: Perturbation) -> bool {
-    matches!(perturbation, Perturbation::Dropout { p, scope: Scope::Full, .. } if p > 0.0)
 }
 
 impl Reasoner for LatentChain {

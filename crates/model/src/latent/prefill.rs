@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use fathom::{kv::Sequence, random::Draw};
+use fathom::{Tensor, kv::Sequence, random::Draw};
 
-use super::{ChainThought, LatentChain, perturbs_prompt};
+use super::{ChainThought, LatentChain};
 use crate::{
     body::Input,
     error::{Error, Result},
@@ -25,31 +25,78 @@ impl LatentChain {
         if draws.is_empty() {
             return Ok(Vec::new());
         }
+        let (sequences, states) = self.ask(prompt, draws, perturbation)?;
+        self.thoughts(sequences, states, draws, perturbation)
+    }
+
+    /// Thoughts of one prompt, one a draw, that have `latents` behind them: the newest is not fed yet. Where the perturbation
+    /// acts inside passes, prompt and latents go through the network again under each draw's masks.
+    ///
+    /// # Errors
+    /// As [`Reasoner::prefill`](crate::reasoner::Reasoner::prefill); no latent, or one of another width.
+    pub fn recall(
+        &self,
+        prompt: &[u32],
+        latents: &[Latent],
+        draws: &[Draw],
+        perturbation: Perturbation,
+    ) -> Result<Vec<ChainThought>> {
+        self.check(prompt, latents.len(), perturbation)?;
+        if draws.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut sequences, mut states) = self.ask(prompt, draws, perturbation)?;
+        let fed: Vec<Input<'_>> = latents[..latents.len() - 1].iter().map(Latent::input).collect();
+        if !fed.is_empty() {
+            states = self.advance(
+                &mut sequences.iter_mut().collect::<Vec<_>>(),
+                &vec![fed; draws.len()],
+                |runs, range| self.disturbance(perturbation, runs, &draws[range]),
+            )?;
+        }
+        let rows = sequences.into_iter().zip(draws).zip(Latent::each(states));
+        let thoughts = rows.map(|((sequence, &draw), state)| ChainThought {
+            sequence,
+            draw,
+            latents: latents.to_vec(),
+            state,
+            ended: false,
+        });
+        Ok(thoughts.collect())
+    }
+
+    /// Keys, values and last state of a prompt for each draw: computed once where the perturbation leaves it as it is.
+    fn ask(
+        &self,
+        prompt: &[u32],
+        draws: &[Draw],
+        perturbation: Perturbation,
+    ) -> Result<(Vec<Sequence>, Tensor)> {
         let tokens: Vec<Input<'_>> = prompt.iter().map(|&id| Input::Token(id)).collect();
-        let copies = if perturbs_prompt(perturbation) { draws.len() } else { 1 };
+        let copies = if perturbation.reaches_prompt() { draws.len() } else { 1 };
         self.prefilled.fetch_add(copies, Ordering::Relaxed);
         let mut sequences: Vec<Sequence> = (0..copies).map(|_| self.body.sequence()).collect();
         let mut states = self.advance(
             &mut sequences.iter_mut().collect::<Vec<_>>(),
             &vec![tokens; copies],
-            |runs, range| match perturbs_prompt(perturbation) {
+            |runs, range| match perturbation.reaches_prompt() {
                 true => self.disturbance(perturbation, runs, &draws[range]),
                 false => Disturbance::None,
             },
         )?;
-        if !perturbs_prompt(perturbation) {
+        if !perturbation.reaches_prompt() {
             // One trajectory forks as many do: where a prompt ends and a thought begins decides how a GPU sums.
             sequences = sequences.remove(0).fork(draws.len());
             states.repeat(draws.len())?;
         }
-        self.thoughts(sequences, states, draws, perturbation)
+        Ok((sequences, states))
     }
 
     /// The first thought of each trajectory from its state at the prompt's end.
     fn thoughts(
         &self,
         sequences: Vec<Sequence>,
-        states: fathom::Tensor,
+        states: Tensor,
         draws: &[Draw],
         perturbation: Perturbation,
     ) -> Result<Vec<ChainThought>> {

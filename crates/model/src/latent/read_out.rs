@@ -24,6 +24,20 @@ impl LatentChain {
             Perturbation::Dropout { scope: Scope::Full, .. } if self.kind == Kind::Colar => perturbation,
             _ => Perturbation::None,
         };
+        self.answer_perturbed(thoughts, max_tokens, perturbation)
+    }
+
+    /// [`Reasoner::read_out`](crate::reasoner::Reasoner::read_out) whose passes drop where `perturbation` is dropout, whatever
+    /// the kind of chain: the rollouts of the published annotation (spec latenttts §3.3).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn answer_perturbed(
+        &self,
+        thoughts: Vec<ChainThought>,
+        max_tokens: usize,
+        perturbation: Perturbation,
+    ) -> Result<Vec<Vec<u32>>> {
         let (rows, device) = (thoughts.len(), self.body.head().device());
         let mut answering = Answering { chain: self, thoughts, perturbation };
         greedy(device, rows, max_tokens, &self.ids.eos, &mut answering)

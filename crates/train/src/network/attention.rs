@@ -4,6 +4,7 @@ use fathom::{
     Device, Tensor,
     ops::{
         attention::Heads,
+        embedding::embedding_backward,
         heads::{join, split},
         linear::Epilogue,
         rope::{Layout, rope, rope_backward},
@@ -28,6 +29,31 @@ impl Cache {
     pub(crate) fn new(device: &Device, places: usize, width: usize) -> Result<Self> {
         let zeros = || Tensor::zeros(device, places, width);
         Ok(Self { k: zeros()?, v: zeros()?, dk: zeros()?, dv: zeros()? })
+    }
+
+    /// Keys and values at `places`, pairs of a source and where it goes, become those of the sources: sequences that begin
+    /// alike need one of them to be computed.
+    pub(crate) fn spread(&mut self, places: &[(usize, usize)]) -> Result<()> {
+        for x in [&mut self.k, &mut self.v] {
+            let mut whole = Tensor::empty(x.device());
+            let mut rows: Vec<(&Tensor, usize)> = (0..x.rows()).map(|row| (&*x, row)).collect();
+            places.iter().for_each(|&(from, to)| rows[to] = (&*x, from));
+            whole.gather(&rows)?;
+            *x = whole;
+        }
+        Ok(())
+    }
+
+    /// The way back of [`Cache::spread`]: gradients at the places are added to those of their sources.
+    pub(crate) fn collect(&mut self, places: &[(usize, usize)]) -> Result<()> {
+        for x in [&mut self.dk, &mut self.dv] {
+            let (sources, copies): (Vec<u32>, Vec<usize>) =
+                places.iter().map(|&(from, to)| (from as u32, to)).unzip();
+            let mut of_copies = Tensor::empty(x.device());
+            x.select(&copies, &mut of_copies)?;
+            embedding_backward(&sources, &of_copies, 1.0, x)?;
+        }
+        Ok(())
     }
 }
 

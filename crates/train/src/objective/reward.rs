@@ -7,15 +7,15 @@ use fathom::{
 use fathom_model::{checkpoint::Checkpoint, config::Config, pass::Disturbance};
 
 use crate::{
-    error::{Error, Result},
+    error::Result,
     network::{
-        body::Body,
+        Cache,
+        body::{self, Body},
         feedback::{self, Projector},
         linear::{Linear, Stored},
-        scatter,
     },
     parameters::{Gradients, Init, Parameters, Source},
-    segment::Batch,
+    segment::{Batch, Segment},
 };
 
 /// Of one question: the logits r of its trajectories, step by step, and what they should say, in [0, 1].
@@ -27,21 +27,24 @@ pub struct Labelled<'a> {
     pub labels: &'a [Vec<f32>],
 }
 
-/// −Σ_t Σ_n ỹ log p, p being the softmax of the step's logits over trajectories, with its gradients; targets are not
-/// normalised (§3.4).
+/// −Σ_t Σ_n ỹ log p, p being the softmax of the step's logits over the trajectories that have the step, with its gradients;
+/// targets are not normalised (§3.4).
 pub fn contrastive(question: Labelled<'_>) -> (f64, Vec<Vec<f64>>) {
     let Labelled { scores, labels } = question;
     let mut gradients: Vec<Vec<f64>> = scores.iter().map(|scores| vec![0.0; scores.len()]).collect();
     let mut loss = 0.0;
-    for step in 0..scores.first().map_or(0, Vec::len) {
-        let at = |of: &[Vec<f32>]| of.iter().map(|of| f64::from(of[step])).collect::<Vec<_>>();
+    for step in 0..scores.iter().map(Vec::len).max().unwrap_or(0) {
+        let at = |of: &[Vec<f32>]| -> Vec<f64> {
+            of.iter().filter_map(|of| of.get(step)).map(|&x| f64::from(x)).collect()
+        };
         let (r, y) = (at(scores), at(labels));
         let largest = r.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let log_sum = largest + r.iter().map(|r| (r - largest).exp()).sum::<f64>().ln();
         let mass: f64 = y.iter().sum();
-        for ((gradients, r), y) in gradients.iter_mut().zip(&r).zip(&y) {
+        let places = gradients.iter_mut().filter_map(|gradients| gradients.get_mut(step));
+        for ((gradient, r), y) in places.zip(&r).zip(&y) {
             loss -= y * (r - log_sum);
-            gradients[step] = mass * (r - log_sum).exp() - y;
+            *gradient = mass * (r - log_sum).exp() - y;
         }
     }
     (loss, gradients)
@@ -59,6 +62,15 @@ pub fn binary(question: Labelled<'_>) -> (f64, Vec<Vec<f64>>) {
     let gradients = pairs.map(|(scores, labels)| scores.iter().zip(labels).map(&mut of_one).collect());
     let gradients = gradients.collect();
     (loss, gradients)
+}
+
+/// A question with trajectories, which share its prompt.
+#[derive(Debug, Clone)]
+pub struct Thoughts<'a> {
+    /// Tokens up to the first thought.
+    pub prompt: &'a [u32],
+    /// z_1 … z_t of each trajectory.
+    pub trajectories: Vec<Vec<Input<'a>>>,
 }
 
 /// A reward model that learns.
@@ -108,6 +120,11 @@ impl Reward {
         Self::new(config, &mut &*checkpoint, device)
     }
 
+    /// Width h of the thoughts that it scores.
+    pub fn width(&self) -> usize {
+        self.body.width()
+    }
+
     /// What it has learnt.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
@@ -126,76 +143,128 @@ impl Reward {
         self.classifier.pack(&self.parameters)
     }
 
-    /// The loss that `judge` finds in the logits at positions `slots` of each sequence, and adds its gradients: `judge` returns
-    /// both, the latter in the order of the logits.
+    /// The logits r_t of all trajectories, in their order.
     ///
     /// # Errors
-    /// Inputs that the body does not take; slots that are not inside their sequences; gradients of another number.
+    /// Inputs that the body does not take; an empty prompt.
+    pub fn scores(&self, questions: &[Thoughts<'_>]) -> Result<Vec<Vec<f32>>> {
+        Ok(self.forward(questions, &Layout::new(questions))?.scores)
+    }
+
+    /// The loss that `judge` finds in [`Reward::scores`], and adds its gradients: `judge` returns both, the latter in the order
+    /// of the logits.
+    ///
+    /// # Errors
+    /// As there; gradients of another number.
     pub fn loss(
         &self,
-        sequences: &[Vec<Input<'_>>],
-        slots: &[Vec<usize>],
+        questions: &[Thoughts<'_>],
         judge: impl FnOnce(&[Vec<f32>]) -> (f64, Vec<Vec<f64>>),
-        gradients: Option<&mut Gradients>,
+        gradients: &mut Gradients,
     ) -> Result<f64> {
         let Self { parameters, body, projector, classifier } = self;
-        let device = parameters.device();
-        let mut batch = Batch::new(sequences.iter().map(Vec::len));
-        let segment = batch.next(sequences.iter().map(Vec::len));
-        let mut caches = body.caches(parameters, batch.places())?;
-        let inputs = sequences.concat();
-        let rows = rows_of(sequences, slots)?;
-        let none = Disturbance::None;
-        let (states, saved) = body.forward(parameters, &inputs, &segment, &none, &mut caches)?;
-        let mut scored = Tensor::empty(device);
-        states.select(&rows, &mut scored)?;
-        let projected = projector.as_ref().map(|map| map.forward(parameters, &scored)).transpose()?;
-        let head_input = projected.as_ref().map_or(&scored, |(out, _)| out);
-        let mut logits = Tensor::empty(device);
-        classifier.forward(head_input, Epilogue::None, &mut logits)?;
-        let mut flat = logits.to_vec()?.into_iter();
-        let scores: Vec<Vec<f32>> =
-            slots.iter().map(|slots| flat.by_ref().take(slots.len()).collect()).collect();
+        let (device, none) = (parameters.device(), Disturbance::None);
+        let layout = Layout::new(questions);
+        let Layout { prompts, copies, thoughts, .. } = &layout;
+        let Forward { mut caches, of_prompts, of_thoughts, states, projected, scores } =
+            self.forward(questions, &layout)?;
         let (loss, dscores) = judge(&scores);
-        let Some(gradients) = gradients else { return Ok(loss) };
-
         let dscores: Vec<f32> = dscores.iter().flatten().map(|&d| d as f32).collect();
-        let dlogits = Tensor::new(device, rows.len(), 1, dscores)?;
-        let mut dscored = Tensor::empty(device);
-        classifier.backward(head_input, &dlogits, gradients, &mut dscored)?;
-        if let (Some(map), Some((_, of_map))) = (projector, &projected) {
-            dscored = back(map, parameters, &scored, of_map, &dscored, gradients)?;
+        let dlogits = Tensor::new(device, thoughts.rows(), 1, dscores)?;
+        let mut dstates = Tensor::empty(device);
+        let head_input = projected.as_ref().map_or(&states, |(out, _)| out);
+        classifier.backward(head_input, &dlogits, gradients, &mut dstates)?;
+        if let (Some(map), Some((_, saved))) = (projector, &projected) {
+            dstates = map.backward(parameters, &states, saved, &dstates, gradients)?;
         }
-        let mut dstates = Tensor::zeros(device, states.rows(), states.width())?;
-        scatter(&mut dstates, &rows, &dscored)?;
-        body.backward(parameters, &inputs, &segment, &none, &saved, &dstates, &mut caches, gradients)?;
+        let fed = fed(questions);
+        body.backward(parameters, &fed, thoughts, &none, &of_thoughts, &dstates, &mut caches, gradients)?;
+        caches.iter_mut().try_for_each(|cache| cache.collect(copies))?;
+        // Nothing reads the prompts' states: their keys and values carry all there is.
+        let dstates = Tensor::zeros(device, prompts.rows(), body.width())?;
+        let asked = asked(questions);
+        body.backward(parameters, &asked, prompts, &none, &of_prompts, &dstates, &mut caches, gradients)?;
         Ok(loss)
     }
-}
 
-fn back(
-    projector: &Projector,
-    parameters: &Parameters,
-    scored: &Tensor,
-    saved: &feedback::Saved,
-    dout: &Tensor,
-    gradients: &mut Gradients,
-) -> Result<Tensor> {
-    projector.backward(parameters, scored, saved, dout, gradients)
-}
-
-/// The rows of a batch at positions `slots` of its sequences.
-fn rows_of(sequences: &[Vec<Input<'_>>], slots: &[Vec<usize>]) -> Result<Vec<usize>> {
-    let (mut rows, mut first) = (Vec::new(), 0);
-    for (sequence, slots) in sequences.iter().zip(slots) {
-        if let Some(slot) = slots.iter().find(|&&slot| slot >= sequence.len()) {
-            let what = format!("{slot} of a sequence of {}", sequence.len());
-            return Err(Error::Option { option: "slots", what });
-        }
-        rows.extend(slots.iter().map(|slot| first + slot));
-        first += sequence.len();
+    /// A prompt is computed once for its trajectories.
+    fn forward(&self, questions: &[Thoughts<'_>], layout: &Layout) -> Result<Forward> {
+        let Self { parameters, body, projector, classifier } = self;
+        let none = Disturbance::None;
+        let mut caches = body.caches(parameters, layout.places)?;
+        let (_, of_prompts) =
+            body.forward(parameters, &asked(questions), &layout.prompts, &none, &mut caches)?;
+        caches.iter_mut().try_for_each(|cache| cache.spread(&layout.copies))?;
+        let (states, of_thoughts) =
+            body.forward(parameters, &fed(questions), &layout.thoughts, &none, &mut caches)?;
+        let projected = projector.as_ref().map(|map| map.forward(parameters, &states)).transpose()?;
+        let mut logits = Tensor::empty(parameters.device());
+        let head_input = projected.as_ref().map_or(&states, |(out, _)| out);
+        classifier.forward(head_input, Epilogue::None, &mut logits)?;
+        let mut flat = logits.to_vec()?.into_iter();
+        let trajectories = questions.iter().flat_map(|question| &question.trajectories);
+        let scores = trajectories.map(|one| flat.by_ref().take(one.len()).collect()).collect();
+        Ok(Forward { caches, of_prompts, of_thoughts, states, projected, scores })
     }
-    Ok(rows)
+}
+
+/// What the way back needs of the way forward.
+struct Forward {
+    caches: Vec<Cache>,
+    of_prompts: body::Saved,
+    of_thoughts: body::Saved,
+    /// Of the thoughts.
+    states: Tensor,
+    projected: Option<(Tensor, feedback::Saved)>,
+    scores: Vec<Vec<f32>>,
+}
+
+/// The prompts, once a question.
+fn asked<'a>(questions: &[Thoughts<'a>]) -> Vec<Input<'a>> {
+    let asked = questions.iter().filter(|question| !question.trajectories.is_empty());
+    asked.flat_map(|question| question.prompt).map(|&id| Input::Token(id)).collect()
+}
+
+/// The thoughts of all trajectories.
+fn fed<'a>(questions: &[Thoughts<'a>]) -> Vec<Input<'a>> {
+    questions.iter().flat_map(|question| &question.trajectories).flatten().copied().collect()
+}
+
+/// Two passes over sequences of a prompt and a thought each: the prompt of the first trajectory of a question, then all thoughts.
+struct Layout {
+    places: usize,
+    prompts: Segment,
+    /// Places of the prompt in the first trajectory of a question, with those in the others.
+    copies: Vec<(usize, usize)>,
+    thoughts: Segment,
+}
+
+impl Layout {
+    fn new(questions: &[Thoughts<'_>]) -> Self {
+        let each = || {
+            let of_question = |question| {
+                let Thoughts { prompt, trajectories }: &Thoughts<'_> = question;
+                trajectories.iter().enumerate().map(|(n, thought)| (n == 0, prompt.len(), thought.len()))
+            };
+            questions.iter().flat_map(of_question)
+        };
+        let mut batch = Batch::new(each().map(|(_, prompt, thought)| prompt + thought));
+        let places = batch.places();
+        let prompts = batch.next(each().map(|(first, prompt, _)| if first { prompt } else { 0 }));
+        let others = batch.next(each().map(|(first, prompt, _)| if first { 0 } else { prompt }));
+        let thoughts = batch.next(each().map(|(.., thought)| thought));
+        let (mut copies, mut from, mut to) = (Vec::new(), 0, 0);
+        for Thoughts { prompt, trajectories } in questions.iter().filter(|one| !one.trajectories.is_empty()) {
+            let sources = &prompts.places[from..from + prompt.len()];
+            for _ in 1..trajectories.len() {
+                let copied = &others.places[to..to + prompt.len()];
+                copies.extend(sources.iter().copied().zip(copied.iter().copied()));
+                to += prompt.len();
+            }
+            from += prompt.len();
+        }
+        Self { places, prompts, copies, thoughts }
+    }
 }
 
 #[cfg(test)]

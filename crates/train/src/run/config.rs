@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     optimizer::Rule,
     schedule::Schedule,
+    toml_file,
 };
 
 /// A run.
@@ -102,13 +103,7 @@ impl RunConfig {
     /// Names the file, and the key that is absent, unknown or out of range.
     pub fn read(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| fathom_model::Error::Io { path: place.clone(), source })?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| {
-            let what = error.message().to_owned();
-            let line = error.span().map_or(0, |span| 1 + text[..span.start].matches('\n').count());
-            fathom_model::Error::Format { path: place.clone(), what: format!("line {line}: {what}") }
-        })?;
+        let mut config: Self = toml_file::read(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for path in [&mut config.model.folder, &mut config.data.train, &mut config.data.valid] {
             *path = folder.join(&*path);

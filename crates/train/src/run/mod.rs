@@ -7,7 +7,7 @@ mod config;
 mod learner;
 mod method;
 mod packing;
-mod problems;
+pub(crate) mod problems;
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// Files of a model's folder that checkpoints carry along.
-const BESIDE: [&str; 5] = [
+pub(crate) const BESIDE: [&str; 5] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",

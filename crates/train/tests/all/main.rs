@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod annotate;
 mod data;
 mod parity;
+mod reward;
 mod run;

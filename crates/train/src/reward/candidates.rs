@@ -1,0 +1,202 @@
+//! Trajectories of questions to validate on: drawn once, scored at each validation.
+
+use fathom::{Device, Tensor, ops::embedding::Input, random::Stream};
+use fathom_model::{
+    latents::Latent,
+    load::{Model, Network},
+    reasoner::{Reasoner, Thought},
+};
+use fathom_search::{
+    aggregate::{UnparseableVotes, best_of_n, majority},
+    dataset::{self, Question},
+    prompt::Dialogue,
+    trajectories::{Thinking, draws, think},
+};
+
+use super::{
+    config::{Loss, Validation},
+    log::Accuracy,
+};
+use crate::{
+    annotate::Sampling,
+    error::{Error, Result},
+    objective::reward::{Reward, Thoughts},
+};
+
+/// Of one question.
+#[derive(Debug)]
+struct Candidates {
+    prompt: Vec<u32>,
+    target: f64,
+    /// z_t of all trajectories, one behind the other.
+    latents: Tensor,
+    lengths: Vec<usize>,
+    values: Vec<f64>,
+}
+
+/// Trajectories of questions, with their answers.
+#[derive(Debug)]
+pub struct Trials {
+    questions: Vec<Candidates>,
+}
+
+/// Questions that are scored together.
+const TOGETHER: usize = 16;
+
+impl Trials {
+    /// Draws and answers as inference does; latents stay on `device`. `heard` is told of how many of the questions
+    /// they are.
+    ///
+    /// # Errors
+    /// A model that is no latent chain; a question that has no room in the context.
+    pub fn draw(
+        model: &Model,
+        questions: &[Question],
+        sampling: &Sampling,
+        device: &Device,
+        mut heard: impl FnMut(usize, usize),
+    ) -> Result<Self> {
+        let Network::Chain(chain) = &model.network else {
+            return Err(Error::Option { option: "model", what: "is no latent chain".into() });
+        };
+        let dialogue = Dialogue::of(model)?;
+        let Sampling { seed, trajectories, perturbation, max_answer_tokens, .. } = *sampling;
+        let thinking = Thinking { steps: sampling.steps(model), perturbation, seed };
+        let mut drawn = Vec::with_capacity(questions.len());
+        for question in questions {
+            let prompt = dialogue.prompt(&question.question)?;
+            let draws = draws(seed, &prompt, Stream::Trajectory, 0..trajectories);
+            let thoughts = think(chain, &prompt, &draws, thinking)?;
+            let latents: Vec<Vec<Latent>> = thoughts.iter().map(|one| one.latents().to_vec()).collect();
+            let answers = chain.read_out(thoughts, max_answer_tokens, perturbation)?;
+            let values = answers.iter().zip(&latents);
+            let values = values.map(|(answer, latents)| dialogue.value(&prompt, latents.len(), answer));
+            let lengths = latents.iter().map(Vec::len).collect();
+            let rows = Latent::to_rows(&latents.concat()).map_err(fathom_model::Error::from)?;
+            drawn.push(Candidates {
+                target: question.target,
+                latents: Tensor::new(device, rows.len(), chain.body().width(), rows.concat())?,
+                lengths,
+                values: values.collect::<fathom_search::Result<_>>()?,
+                prompt,
+            });
+            heard(drawn.len(), questions.len());
+        }
+        Ok(Self { questions: drawn })
+    }
+
+    /// Those of the questions of `validation`.
+    ///
+    /// # Errors
+    /// As [`Trials::draw`]; a file that is no data set.
+    pub fn of(
+        model: &Model,
+        validation: &Validation,
+        device: &Device,
+        heard: impl FnMut(usize, usize),
+    ) -> Result<Self> {
+        let mut questions = dataset::read(&validation.data)?.questions;
+        questions.truncate(validation.questions.unwrap_or(questions.len()));
+        Self::draw(model, &questions, &validation.sampling, device, heard)
+    }
+
+    /// Number of questions.
+    pub fn len(&self) -> usize {
+        self.questions.len()
+    }
+
+    /// Whether there is no question.
+    pub fn is_empty(&self) -> bool {
+        self.questions.is_empty()
+    }
+
+    /// What each question comes to where `model` chooses, trained by `loss`.
+    ///
+    /// # Errors
+    /// Latents of another width; a device that does not work.
+    pub fn choices(&self, model: &Reward, loss: Loss) -> Result<Vec<Choice>> {
+        let mut choices = Vec::with_capacity(self.questions.len());
+        for questions in self.questions.chunks(TOGETHER) {
+            let thoughts: Vec<Thoughts<'_>> = questions.iter().map(Candidates::thoughts).collect();
+            let mut scores = model.scores(&thoughts)?.into_iter().map(|logits| reduce(loss, &logits));
+            for Candidates { values, target, .. } in questions {
+                let scores: Vec<f32> = scores.by_ref().take(values.len()).collect();
+                let hits = values.iter().filter(|value| *value == target).count();
+                choices.push(Choice {
+                    best_of_n: best_of_n(values, &scores).map_err(fathom_search::Error::from)? == *target,
+                    majority: majority(values, UnparseableVotes::Count) == *target,
+                    right: hits as f64 / values.len() as f64,
+                });
+            }
+        }
+        Ok(choices)
+    }
+}
+
+/// What a question comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Choice {
+    /// Whether the best-scored trajectory is right.
+    pub best_of_n: bool,
+    /// Whether the majority is.
+    pub majority: bool,
+    /// Share of the trajectories that are.
+    pub right: f64,
+}
+
+impl Accuracy {
+    /// Of all questions.
+    pub fn of(choices: &[Choice]) -> Self {
+        let share = |holds: fn(&Choice) -> bool| {
+            choices.iter().filter(|choice| holds(choice)).count() as f64 / choices.len() as f64
+        };
+        Self {
+            best_of_n: share(|choice| choice.best_of_n),
+            majority: share(|choice| choice.majority),
+            pass_at_1: choices.iter().map(|choice| choice.right).sum::<f64>() / choices.len() as f64,
+            coverage: share(|choice| choice.right > 0.0),
+        }
+    }
+}
+
+impl Candidates {
+    fn thoughts(&self) -> Thoughts<'_> {
+        Thoughts {
+            prompt: &self.prompt,
+            trajectories: rows(&self.latents, self.lengths.iter().map(|&n| (n, n))),
+        }
+    }
+}
+
+/// Trajectories as inputs: of each how many latents it has, and how many rows are its own.
+pub(super) fn rows(latents: &Tensor, lengths: impl Iterator<Item = (usize, usize)>) -> Vec<Vec<Input<'_>>> {
+    let mut first = 0;
+    let trajectory = |(length, stride)| {
+        let rows = first..first + length;
+        first += stride;
+        rows.map(|row| Input::Row(latents, row)).collect()
+    };
+    lengths.map(trajectory).collect()
+}
+
+/// S_n: Σ r_t, or Σ log σ(r_t) of logits that each stand for themselves (spec latenttts §3.5).
+fn reduce(loss: Loss, logits: &[f32]) -> f32 {
+    match loss {
+        Loss::Contrastive => logits.iter().sum(),
+        Loss::Bce => logits.iter().map(|&r| r.min(0.0) - (-r.abs()).exp().ln_1p()).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_sums() {
+        assert_eq!(reduce(Loss::Contrastive, &[0.5, -2.0, 1.0]), -0.5);
+        let log_sigmoid = |r: f64| -(1.0 + (-r).exp()).ln();
+        let expected: f64 = [0.5, -2.0, 90.0, -90.0].map(log_sigmoid).iter().sum();
+        // Four logarithms in f32.
+        assert!((f64::from(reduce(Loss::Bce, &[0.5, -2.0, 90.0, -90.0])) - expected).abs() < 1e-5);
+    }
+}
