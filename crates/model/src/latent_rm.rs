@@ -13,7 +13,7 @@ use fathom::{
 
 use crate::{
     body::{Body, Input},
-    config::Config,
+    config::{Config, StepScore},
     error::{Error, Result},
     latent::Projector,
     latents::Latent,
@@ -34,13 +34,14 @@ pub struct LatentRm {
     /// `[h, 1]`
     weight: Weight,
     bias: Tensor,
+    step_score: StepScore,
     context: usize,
     scratch: Pool,
     prefilled: AtomicUsize,
 }
 
 impl LatentRm {
-    pub(crate) fn load(config: &Config, loader: &Loader<'_>) -> Result<Self> {
+    pub(crate) fn load(config: &Config, step_score: StepScore, loader: &Loader<'_>) -> Result<Self> {
         let width = match config {
             Config::Gpt2(config) => config.width,
             Config::Llama(config) => config.width,
@@ -67,6 +68,7 @@ impl LatentRm {
             projector,
             weight: loader.linear("classifier.weight", width, 1)?,
             bias: loader.vector("classifier.bias", 1)?,
+            step_score,
             context: config.context(),
             scratch: Pool::new(&loader.device, loader.dtype),
             prefilled: AtomicUsize::new(0),
@@ -111,7 +113,7 @@ impl LatentRm {
         Ok(sequence.fork(count))
     }
 
-    /// The logits r_t of further thoughts of each trajectory, in their order.
+    /// The scores of further thoughts of each trajectory, in their order: r_t, or what [`StepScore`] makes of it.
     ///
     /// # Errors
     /// A thought of another width; a trajectory that outgrows the context.
@@ -140,7 +142,8 @@ impl LatentRm {
                 }
                 runs.push(Run::admit(sequence, thoughts.len()));
             }
-            let mut flat = self.score_rows(&inputs, &mut runs)?.into_iter();
+            let logits = self.score_rows(&inputs, &mut runs)?.into_iter();
+            let mut flat = logits.map(|logit| self.step_score.of(logit));
             scores.extend(
                 thoughts[first..end].iter().map(|thoughts| flat.by_ref().take(thoughts.len()).collect()),
             );

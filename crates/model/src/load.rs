@@ -4,7 +4,7 @@ use fathom::{DType, Device};
 
 use crate::{
     checkpoint::Checkpoint,
-    config::{Config, GenerationDefaults, SpecialIds},
+    config::{Config, GenerationDefaults, SpecialIds, StepScore},
     error::{Error, Result},
     folder::Folder,
     huginn::Huginn,
@@ -104,7 +104,8 @@ impl LatentRm {
     pub fn open(folder: &Folder, device: &Device, dtype: DType) -> Result<Self> {
         let config = Config::read(folder)?;
         let checkpoint = Checkpoint::open(folder)?;
-        let rm = LatentRm::load(&config, &Loader { checkpoint: &checkpoint, device: device.clone(), dtype })?;
+        let loader = Loader { checkpoint: &checkpoint, device: device.clone(), dtype };
+        let rm = LatentRm::load(&config, StepScore::read(folder)?, &loader)?;
         checkpoint.finish()?;
         Ok(rm)
     }

@@ -40,7 +40,7 @@ impl Scorer for LatentRm {
     }
 }
 
-/// S_n = Σ_t r_t of finished thoughts (spec latenttts §3.6).
+/// S_n, the sum of the scores of the steps of finished thoughts (spec latenttts §3.6).
 ///
 /// # Errors
 /// As [`Scorer::score`].

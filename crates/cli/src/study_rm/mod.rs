@@ -129,7 +129,7 @@ fn row(
     let folder = Folder::open(&best.map_err(failed)?).map_err(failed)?;
     let checkpoint = Checkpoint::open(&folder).map_err(failed)?;
     let model = Reward::load(&Config::read(&folder).map_err(failed)?, &checkpoint, device).map_err(failed)?;
-    let choices = trials.choices(&model, loss).map_err(failed)?;
+    let choices = trials.choices(&model, loss.step_score()).map_err(failed)?;
     let [best, majority] = [|choice: &Choice| choice.best_of_n, |choice: &Choice| choice.majority]
         .map(|of| choices.iter().map(of).collect::<Vec<bool>>());
     let gain = paired_bootstrap(&best, &majority, config.test.sampling.seed).map_err(failed)?;

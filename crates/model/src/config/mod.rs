@@ -9,12 +9,14 @@ mod gpt2;
 mod huginn;
 mod ids;
 mod llama;
+mod step_score;
 
 pub use generation::GenerationDefaults;
 pub use gpt2::Gpt2Config;
 pub use huginn::HuginnConfig;
 pub use ids::SpecialIds;
 pub use llama::{Llama3Scaling, LlamaConfig};
+pub use step_score::StepScore;
 
 use fields::Fields;
 

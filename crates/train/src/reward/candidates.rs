@@ -2,6 +2,7 @@
 
 use fathom::{Device, Tensor, ops::embedding::Input, random::Stream};
 use fathom_model::{
+    config::StepScore,
     latents::Latent,
     load::{Model, Network},
     reasoner::{Reasoner, Thought},
@@ -13,10 +14,7 @@ use fathom_search::{
     trajectories::{Thinking, draws, think},
 };
 
-use super::{
-    config::{Loss, Validation},
-    log::Accuracy,
-};
+use super::{config::Validation, log::Accuracy};
 use crate::{
     annotate::Sampling,
     error::{Error, Result},
@@ -110,15 +108,16 @@ impl Trials {
         self.questions.is_empty()
     }
 
-    /// What each question comes to where `model` chooses, trained by `loss`.
+    /// What each question comes to where `model` chooses, by the sums of the scores of its logits.
     ///
     /// # Errors
     /// Latents of another width; a device that does not work.
-    pub fn choices(&self, model: &Reward, loss: Loss) -> Result<Vec<Choice>> {
+    pub fn choices(&self, model: &Reward, score: StepScore) -> Result<Vec<Choice>> {
         let mut choices = Vec::with_capacity(self.questions.len());
         for questions in self.questions.chunks(TOGETHER) {
             let thoughts: Vec<Thoughts<'_>> = questions.iter().map(Candidates::thoughts).collect();
-            let mut scores = model.scores(&thoughts)?.into_iter().map(|logits| reduce(loss, &logits));
+            let sum = |logits: Vec<f32>| logits.into_iter().map(|logit| score.of(logit)).sum();
+            let mut scores = model.scores(&thoughts)?.into_iter().map(sum);
             for Candidates { values, target, .. } in questions {
                 let scores: Vec<f32> = scores.by_ref().take(values.len()).collect();
                 let hits = values.iter().filter(|value| *value == target).count();
@@ -177,26 +176,4 @@ pub(super) fn rows(latents: &Tensor, lengths: impl Iterator<Item = (usize, usize
         rows.map(|row| Input::Row(latents, row)).collect()
     };
     lengths.map(trajectory).collect()
-}
-
-/// S_n: Σ r_t, or Σ log σ(r_t) of logits that each stand for themselves (spec latenttts §3.5).
-fn reduce(loss: Loss, logits: &[f32]) -> f32 {
-    match loss {
-        Loss::Contrastive => logits.iter().sum(),
-        Loss::Bce => logits.iter().map(|&r| r.min(0.0) - (-r.abs()).exp().ln_1p()).sum(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scores_are_sums() {
-        assert_eq!(reduce(Loss::Contrastive, &[0.5, -2.0, 1.0]), -0.5);
-        let log_sigmoid = |r: f64| -(1.0 + (-r).exp()).ln();
-        let expected: f64 = [0.5, -2.0, 90.0, -90.0].map(log_sigmoid).iter().sum();
-        // Four logarithms in f32.
-        assert!((f64::from(reduce(Loss::Bce, &[0.5, -2.0, 90.0, -90.0])) - expected).abs() < 1e-5);
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fathom_model::config::StepScore;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 pub struct RewardConfig {
     /// Of the head's first values and the order of questions.
     pub seed: u64,
-    /// Steps in all.
+    /// Steps in all; with none the head stays as it begins.
     pub steps: u64,
     /// Questions a step, each with all of its trajectories.
     pub batch: usize,
@@ -58,6 +59,16 @@ pub enum Loss {
     Contrastive,
     /// The binary cross-entropy of every logit by itself.
     Bce,
+}
+
+impl Loss {
+    /// What a logit that it trained counts as.
+    pub fn step_score(self) -> StepScore {
+        match self {
+            Self::Contrastive => StepScore::Logit,
+            Self::Bce => StepScore::LogSigmoid,
+        }
+    }
 }
 
 /// What labels are.
@@ -106,7 +117,6 @@ impl RewardConfig {
     fn check(&self) -> std::result::Result<(), (String, &'static str)> {
         let Progress { log, validate, checkpoint } = self.progress;
         let positive = [
-            ("steps", self.steps),
             ("batch", self.batch as u64),
             ("annotations", self.annotations.len() as u64),
             ("layers", self.layers.map_or(1, |layers| layers as u64)),

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 
 use fathom::Device;
-use fathom_model::{checkpoint::Checkpoint, config::Config, folder::Folder};
+use fathom_model::{
+    checkpoint::Checkpoint,
+    config::{Config, StepScore},
+    folder::Folder,
+};
 use serde_json::{Value, json};
 
+use super::config::Loss;
 use crate::{
     error::{Error, Result},
     initial::Initial,
@@ -42,7 +47,7 @@ impl Source for Beginning<'_> {
 pub(super) fn begin(
     folder: &Folder,
     layers: Option<usize>,
-    seed: u64,
+    (loss, seed): (Loss, u64),
     device: &Device,
 ) -> Result<(Reward, BTreeMap<String, Vec<u8>>)> {
     let mut config = Config::read(folder)?;
@@ -72,7 +77,7 @@ pub(super) fn begin(
     }
     *all = kept;
     if let Some(text) = beside.get_mut("config.json") {
-        *text = described(text, kept, projector, &folder.path_of("config.json"))?;
+        *text = described(text, (kept, loss), projector, &folder.path_of("config.json"))?;
     }
     let mut beginning = Beginning { generator: &generator, head: Initial { seed } };
     Ok((Reward::new(&config, &mut beginning, device)?, beside))
@@ -85,7 +90,12 @@ fn projector(generator: &Checkpoint) -> Option<usize> {
 }
 
 /// The configuration of the generator as that of a reward model of so many layers.
-fn described(text: &[u8], layers: usize, projector: Option<usize>, place: &str) -> Result<Vec<u8>> {
+fn described(
+    text: &[u8],
+    (layers, loss): (usize, Loss),
+    projector: Option<usize>,
+    place: &str,
+) -> Result<Vec<u8>> {
     let malformed = |error: serde_json::Error| fathom_model::Error::Format {
         path: place.to_owned(),
         what: error.to_string(),
@@ -95,6 +105,9 @@ fn described(text: &[u8], layers: usize, projector: Option<usize>, place: &str) 
         if let Some(value) = config.get_mut(key) {
             *value = json!(layers);
         }
+    }
+    if loss.step_score() != StepScore::default() {
+        config[StepScore::KEY] = json!(loss.step_score().name());
     }
     if let Some(inner) = projector {
         config["projector"] = json!(true);

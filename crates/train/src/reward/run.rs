@@ -75,7 +75,7 @@ impl RewardRun {
             .map_err(|error| Error::Option { option: "config", what: error.to_string() })?;
         let annotations = Annotations::open(&config.annotations)?;
         let folder = Folder::open(&config.model)?;
-        let (mut model, beside) = begin(&folder, config.layers, config.seed, device)?;
+        let (mut model, beside) = begin(&folder, config.layers, (config.loss, config.seed), device)?;
         let [_, width] = annotations.latent_shape()?;
         if width != model.width() {
             let what = format!("have latents of {width} channels, the model's have {}", model.width());
@@ -161,8 +161,7 @@ impl RewardRun {
     /// A value that is not finite, with the step and the last checkpoint; files that cannot be written.
     pub fn finish(&mut self, mut heard: impl FnMut(u64, Option<&Line>)) -> Result<PathBuf> {
         if self.step == 0 {
-            let accuracy = Accuracy::of(&self.trials.choices(&self.model, self.config.loss)?);
-            self.tell(Line::Validation { step: 0, accuracy }, &mut heard)?;
+            self.validate(&mut heard)?;
         }
         let Progress { log, validate, checkpoint } = self.config.progress;
         let (mut since, mut losses, mut trajectories) = (Instant::now(), Vec::new(), 0);
@@ -228,7 +227,7 @@ impl RewardRun {
 
     /// The first of equally good checkpoints is kept.
     fn validate(&mut self, heard: &mut impl FnMut(u64, Option<&Line>)) -> Result<()> {
-        let accuracy = Accuracy::of(&self.trials.choices(&self.model, self.config.loss)?);
+        let accuracy = Accuracy::of(&self.trials.choices(&self.model, self.config.loss.step_score())?);
         if self.best.is_none_or(|(best, _)| accuracy.best_of_n > best) {
             self.best = Some((accuracy.best_of_n, self.step));
             publish(&self.out.join(BEST), self.model.parameters(), &self.beside)?;
