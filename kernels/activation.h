@@ -40,3 +40,32 @@ DEVICE float gelu_erf(float x) {
 DEVICE float swiglu(float gate, float up) {
     return __fmul_rn(__fdiv_rn(gate, __fadd_rn(1.0f, exponential(-gate))), up);
 }
+
+// s = 1 / (1 + e) and 1 - s = e s, neither of which cancels; e is positive, infinite where s is 0.
+DEVICE float2 sigmoid(float e) {
+    const float s = __fdiv_rn(1.0f, __fadd_rn(1.0f, e));
+    return make_float2(s, isinf(e) ? 1.0f : __fmul_rn(e, s));
+}
+
+// The derivative of gelu_tanh: s + x s (1 - s) 2u' with s = 1 / (1 + e^(-2u)); where s is 0 so is the slope.
+DEVICE float gelu_tanh_slope(float x) {
+    constexpr float FACTOR = -2.0f * 0.7978846f;
+    const float square = __fmul_rn(x, x), u = __fadd_rn(x, __fmul_rn(0.044715f, __fmul_rn(square, x)));
+    const float2 s = sigmoid(exponential(__fmul_rn(FACTOR, u)));
+    const float turn = __fmul_rn(-FACTOR, __fadd_rn(1.0f, __fmul_rn(3.0f * 0.044715f, square)));
+    return s.x == 0.0f ? 0.0f : __fadd_rn(s.x, __fmul_rn(__fmul_rn(__fmul_rn(x, s.x), s.y), turn));
+}
+
+// The derivative of gelu_erf: the normal distribution's function and x times its density.
+DEVICE float gelu_erf_slope(float x) {
+    constexpr float DENSITY = 0.3989423f;  // 1 / sqrt(2 pi)
+    const float below = __fmul_rn(0.5f, __fadd_rn(1.0f, erff(__fmul_rn(x, 0.70710678118654752f))));
+    const float density = __fmul_rn(DENSITY, exponential(__fmul_rn(-0.5f, __fmul_rn(x, x))));
+    return __fadd_rn(below, __fmul_rn(x, density));
+}
+
+// The derivatives of swiglu by gate and up: up s (1 + gate (1 - s)) and gate s with s = 1 / (1 + e^(-gate)).
+DEVICE float2 swiglu_slopes(float gate, float up) {
+    const float2 s = sigmoid(exponential(-gate));
+    return make_float2(__fmul_rn(up, __fmul_rn(s.x, __fadd_rn(1.0f, __fmul_rn(gate, s.y)))), __fmul_rn(gate, s.x));
+}

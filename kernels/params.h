@@ -247,7 +247,7 @@ typedef struct {
     uint32_t heads;
     uint32_t head_dim;
     uint32_t rotate;
-    uint32_t padding;
+    float direction;  // 1, or -1 to turn back
 } RopeParams;
 
 // The largest element of each row of x W and its column: of each tile of columns to partials [rows][tiles], then of all
@@ -304,3 +304,187 @@ typedef struct {
     uint32_t rows;
     uint32_t width;
 } CosineParams;
+
+// x = 0 for rows of `words` words of 32 bits.
+typedef struct {
+    Rows x;
+    uint32_t rows;
+    uint32_t words;
+} ClearParams;
+
+// x += y: f32 [rows][width].
+typedef struct {
+    Rows x;
+    Rows y;
+    uint32_t rows;
+    uint32_t width;
+} AddParams;
+
+// A weight [n][k] from f32 rows [n][k], or from their transpose [k][n]: f32, zeros behind a row's end.
+typedef struct {
+    Rows from;
+    Rows out;
+    uint32_t n;
+    uint32_t k;
+} WeightParams;
+
+#define ACTIVATION_GELU_TANH 0u
+#define ACTIVATION_GELU_ERF 1u
+#define ACTIVATION_SWIGLU 2u
+
+// out = f(x), or out = f'(x) dy: f32; f(x) and dy [rows][width], x [rows][width], or [rows][2 width] of SwiGLU.
+typedef struct {
+    Rows x;
+    Rows dy;
+    Rows out;
+    uint32_t rows;
+    uint32_t width;
+    uint32_t kind;
+    uint32_t padding;
+} ActivationParams;
+
+// dw += dy' x: x [rows][k], dy [rows][n], dw [n][k], f32.
+typedef struct {
+    Rows x;
+    Rows dy;
+    Rows dw;
+    uint32_t rows;
+    uint32_t k;
+    uint32_t n;
+    uint32_t padding;
+} LinearBackwardParams;
+
+// Sums of the rows of x, f32 [rows][width]: of blocks of rows to a row of out each, or of all added to out's only one.
+typedef struct {
+    Rows x;
+    Rows out;
+    uint32_t rows;
+    uint32_t width;
+} ColumnSumsParams;
+
+// dx of a norm, f32 [rows][width], and the sums over blocks of rows of dy times the normalised x and, of LayerNorm, of dy.
+typedef struct {
+    Rows x;
+    Rows dy;
+    Rows dx;
+    Rows dweight;  // f32 [blocks][width]
+    Rows dbias;    // as dweight
+    uint64_t weight;
+    uint32_t rows;
+    uint32_t width;
+    float eps;
+    uint32_t padding;
+} NormBackwardParams;
+
+// One row of a table, and which rows of the gradient go to it: order[first ... first + count - 1].
+typedef struct {
+    uint32_t id;
+    uint32_t first;
+    uint32_t count;
+} EmbeddingEntry;
+
+// table[id] += scale * dy[row] for the rows of each entry in turn: f32, dy [rows][width].
+typedef struct {
+    Rows dy;
+    Rows table;
+    uint64_t entries;  // EmbeddingEntry
+    uint64_t order;    // u32 [rows]
+    uint32_t count;    // entries
+    uint32_t width;
+    float scale;
+    uint32_t padding;
+} EmbeddingBackwardParams;
+
+// Rows of queries, keys and values apart, f32: q [rows][queries], k and v [positions][keys] at rows `places`; and together,
+// qkv [rows][queries + 2 keys].
+typedef struct {
+    Rows qkv;
+    Rows q;
+    Rows k;
+    Rows v;
+    uint64_t places;  // u32 [rows]
+    uint32_t rows;
+    uint32_t queries;
+    uint32_t keys;
+    uint32_t padding;
+} HeadsParams;
+
+// Up to 32 neighbouring rows whose windows begin at position `first`; `seen` positions by the one that sees most.
+typedef struct {
+    uint32_t first_row;
+    uint32_t rows;
+    uint32_t first;
+    uint32_t seen;
+} WindowTile;
+
+// Up to 32 positions, and the tiles that see any of them: seers[first_seer ... first_seer + seers - 1].
+typedef struct {
+    uint32_t first;
+    uint32_t count;
+    uint32_t first_seer;
+    uint32_t seers;
+} WindowPositions;
+
+// out = softmax(q k / sqrt(d)) v over each row's window, and its gradients: f32, q, out, dout, dq [rows][query_heads d],
+// k, v, dk, dv [positions][kv_heads d].
+typedef struct {
+    Rows q;
+    Rows k;
+    Rows v;
+    Rows out;
+    Rows dout;
+    Rows dq;
+    Rows dk;
+    Rows dv;
+    uint64_t visible;     // u32 [rows]
+    uint64_t tiles;       // WindowTile
+    uint64_t positions;   // WindowPositions, of dk and dv
+    uint64_t seers;       // u32: indices of tiles
+    uint64_t statistics;  // float2 [rows][query_heads]: ln of the sum of e^score, and dout out; written with dq
+    uint32_t query_heads;
+    uint32_t kv_heads;
+    uint32_t head_dim;
+    float scale;  // 1 / sqrt(d)
+} WindowAttentionParams;
+
+#define NO_TARGET 0xffffffffu
+
+// losses[i] = -ln softmax(logits[i])[targets[i]], and the logits become scale times its gradient; 0 without a target.
+typedef struct {
+    Rows logits;       // f32 [rows][width]
+    uint64_t targets;  // u32 [rows]
+    uint64_t losses;   // f32 [rows]
+    uint32_t rows;
+    uint32_t width;
+    float scale;
+    uint32_t padding;
+} CrossEntropyParams;
+
+// Of each row of x the sum of its squares, f64 [rows]; then of `rows` such numbers the sum, to out.
+typedef struct {
+    Rows x;
+    uint64_t partials;
+    uint64_t out;
+    uint32_t rows;
+    uint32_t width;
+} SquareSumParams;
+
+// A step of AdamW or ELLISAdam (src/ops/adam.rs): f32 [rows][width] each.
+typedef struct {
+    Rows parameter;
+    Rows gradient;
+    Rows first;
+    Rows second;
+    uint64_t partials;   // f64 [rows]: of ELLISAdam, sums of g^2 / v
+    uint64_t total;      // f64: their sum
+    uint32_t rows;
+    uint32_t width;
+    float factor;        // of the gradient
+    float first_share;   // 1 - beta of both moments
+    float second_share;
+    float kept;          // of the parameter
+    float step;
+    float root;
+    float eps;           // of ELLISAdam its square
+    uint32_t padding;
+} AdamParams;

@@ -1,5 +1,5 @@
-// Rotates pair i of each head by the row's angle i: a, b to a cos - b sin, b cos + a sin; in place, f32. Pairs are
-// channels 2i and 2i + 1 (ROTATE_INTERLEAVED) or i and i + d/2 (ROTATE_HALF_SPLIT) of a head of d channels.
+// Rotates pair i of each head by the row's angle i: a, b to a cos - b sin, b cos + a sin; in place, f32; or back, which is
+// the gradient. Pairs are channels 2i and 2i + 1 (ROTATE_INTERLEAVED) or i and i + d/2 (ROTATE_HALF_SPLIT) of a head of d channels.
 //
 // A block a row; 4 w bytes of w rotated channels are read and written once and 4 d of angles read, the fewest possible.
 // Where d is a multiple of 8 a thread takes four pairs at a time, in loads and stores of 16 bytes; otherwise one.
@@ -25,7 +25,10 @@ KERNEL(rope, RopeParams, 512) {
             const Global<float> head = x + item / (half / 4) * p.head_dim;
             const Global<Four> first = view<Four>(head + (interleaved ? 2 * pair : pair));
             const Global<Four> second = view<Four>(head + (interleaved ? 2 * pair + 4 : pair + half));
-            const Four cos = view<const Four>(cosines + pair)[0], sin = view<const Four>(sines + pair)[0];
+            const Four cos = view<const Four>(cosines + pair)[0];
+            Four sin = view<const Four>(sines + pair)[0];
+#pragma unroll
+            for (uint32_t i = 0; i < 4; i++) sin.of[i] = __fmul_rn(p.direction, sin.of[i]);
             Four a = first[0], b = second[0];
             if (interleaved) {
                 turn(a.of[0], a.of[1], cos.of[0], sin.of[0]);
@@ -45,7 +48,7 @@ KERNEL(rope, RopeParams, 512) {
             const Global<float> head = x + item / half * p.head_dim;
             float& a = head[interleaved ? 2 * pair : pair];
             float& b = head[interleaved ? 2 * pair + 1 : pair + half];
-            turn(a, b, cosines[pair], sines[pair]);
+            turn(a, b, cosines[pair], __fmul_rn(p.direction, sines[pair]));
         }
     }
 }

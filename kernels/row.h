@@ -80,22 +80,22 @@ DEVICE void store_four(const Rows& rows, size_t index, uint32_t channel, const F
 // waits for its last reader.
 constexpr uint32_t FOLD_SLOTS = 32;
 
-template <class Fold> DEVICE float fold_warp(float v, Fold fold) {
+template <class T, class Fold> DEVICE T fold_warp(T v, Fold fold) {
 #pragma unroll
     for (int apart = 16; apart > 0; apart /= 2) v = fold(v, __shfl_xor_sync(FULL_WARP, v, apart));
     return v;
 }
 
 // Folds the values of all threads, for all of them.
-template <class Fold> DEVICE float fold_block(float v, float neutral, Shared<float> slots, Fold fold) {
+template <class T, class Fold> DEVICE T fold_block(T v, T neutral, Shared<T> slots, Fold fold) {
     const uint32_t lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     v = fold_warp(v, fold);
     if (lane == 0) slots[warp] = v;
     __syncthreads();
     return fold_warp(lane < blockDim.x / 32 ? slots[lane] : neutral, fold);
 }
-DEVICE float block_sum(float v, Shared<float> slots) {
-    return fold_block(v, 0.0f, slots, [](float a, float b) { return a + b; });
+template <class T> DEVICE T block_sum(T v, Shared<T> slots) {
+    return fold_block(v, (T)0, slots, [](T a, T b) { return a + b; });
 }
 DEVICE float block_max(float v, Shared<float> slots) {
     return fold_block(v, -INFINITY, slots, [](float a, float b) { return fmaxf(a, b); });

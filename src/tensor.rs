@@ -1,6 +1,6 @@
 //! Activations.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use half::bf16;
 use smallvec::SmallVec;
@@ -66,7 +66,15 @@ impl Tensor {
     /// # Errors
     /// No memory on the device.
     pub fn zeros(device: &Device, rows: usize, width: usize) -> Result<Self> {
-        Self::new(device, rows, width, vec![0.0; rows * width])
+        match device {
+            Device::Cpu => Self::new(device, rows, width, vec![0.0; rows * width]),
+            Device::Gpu(_) => {
+                let mut tensor = Self::empty(device);
+                tensor.reshape(rows, width)?;
+                tensor.clear()?;
+                Ok(tensor)
+            }
+        }
     }
 
     /// A tensor without rows, for an operation to write to.
@@ -162,13 +170,17 @@ impl Tensor {
     /// # Errors
     /// A device that does not work.
     pub fn clear(&mut self) -> Result<()> {
-        match &mut self.memory {
-            Memory::Host(data) => {
-                data.fill(0.0);
-                Ok(())
-            }
-            Memory::Device { .. } => self.set(self.rows, self.width, &vec![0.0; self.rows * self.width]),
+        if let Memory::Host(data) = &mut self.memory {
+            data.fill(0.0);
         }
+        if let Device::Gpu(gpu) = self.device.clone() {
+            // Nothing of what it shares with a clone is kept.
+            self.reshape(self.rows, self.width)?;
+            let bytes = gpu::pitch(self.width) * self.dtype().bytes();
+            // SAFETY: its rows, which are its own.
+            unsafe { gpu::clear::clear(&gpu, self.device_rows(), self.rows, bytes)? };
+        }
+        Ok(())
     }
 
     /// The device that holds it.
@@ -335,6 +347,53 @@ impl Tensor {
             (Device::Cpu, _) => {
                 let place = first * self.width..(first + other.rows) * self.width;
                 self.data_mut()[place].copy_from_slice(other.data());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Writes columns `columns` of its rows to `out`; panics past the end, as slices do.
+    ///
+    /// # Errors
+    /// Another device or data type; no memory on the device.
+    pub fn columns(&self, columns: Range<usize>, out: &mut Self) -> Result<()> {
+        assert!(columns.start <= columns.end && columns.end <= self.width, "{columns:?} of {}", self.width);
+        out.reshape(self.rows, columns.len())?;
+        out.copy_columns(0, self, columns)
+    }
+
+    /// Copies the columns of `other`, of as many rows, to its own from column `first` on; panics past the end, as slices do.
+    ///
+    /// # Errors
+    /// Another number of rows, device or data type; no memory on the device.
+    pub fn put_columns(&mut self, first: usize, other: &Self) -> Result<()> {
+        assert!(first + other.width <= self.width, "{} columns at {first} of {}", other.width, self.width);
+        self.copy_columns(first, other, 0..other.width)
+    }
+
+    fn copy_columns(&mut self, first: usize, other: &Self, columns: Range<usize>) -> Result<()> {
+        let alike = (&self.device, self.rows, self.dtype()) == (&other.device, other.rows, other.dtype());
+        check("columns", alike, || {
+            format!("of {} rows on {} in {} on {}", other.rows, other.device, self.rows, self.device)
+        })?;
+        match (self.device.clone(), &other.memory) {
+            (Device::Gpu(gpu), Memory::Device { buffer: Some(from), .. }) => {
+                self.device_rows_mut(&gpu)?;
+                let (bytes, width) = (self.dtype().bytes(), self.width);
+                if let Memory::Device { buffer, .. } = &mut self.memory
+                    && let Some(buffer) = buffer.as_mut().and_then(Arc::get_mut)
+                {
+                    let pitches = [other.width, width].map(|width| gpu::pitch(width) * bytes);
+                    let at = [columns.start * bytes, first * bytes];
+                    buffer.copy_from(from, at, pitches, columns.len() * bytes, self.rows)?;
+                }
+            }
+            (Device::Cpu, _) if self.width > 0 && other.width > 0 => {
+                let place = first..first + columns.len();
+                let rows = self.width;
+                let rows = self.data_mut().chunks_mut(rows).zip(other.data().chunks(other.width));
+                rows.for_each(|(row, other)| row[place.clone()].copy_from_slice(&other[columns.clone()]));
             }
             _ => {}
         }

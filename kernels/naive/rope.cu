@@ -11,7 +11,7 @@ KERNEL(naive_rope, RopeParams, 256) {
     const Global<const float> angles = global<const float>(p.angles) + (size_t)row * p.angles_pitch;
     float& first = head[interleaved ? 2 * pair : pair];
     float& second = head[interleaved ? 2 * pair + 1 : pair + half];
-    const float a = first, b = second, cos = angles[pair], sin = angles[half + pair];
+    const float a = first, b = second, cos = angles[pair], sin = p.direction * angles[half + pair];
     first = __fsub_rn(__fmul_rn(a, cos), __fmul_rn(b, sin));
     second = __fadd_rn(__fmul_rn(b, cos), __fmul_rn(a, sin));
 }

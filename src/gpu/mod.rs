@@ -18,21 +18,34 @@ mod emulated;
 #[cfg(any(test, feature = "cuda", feature = "emulator"))]
 mod queue;
 
+pub(crate) mod activation;
+pub(crate) mod adam;
 pub(crate) mod adapter;
+pub(crate) mod add;
 pub(crate) mod arg_max;
 pub(crate) mod attention;
+pub(crate) mod clear;
+mod column_sums;
 pub(crate) mod cosine;
+pub(crate) mod cross_entropy;
 pub(crate) mod distance;
 pub(crate) mod embedding;
+pub(crate) mod embedding_backward;
 pub(crate) mod entropy;
 pub(crate) mod gather;
+pub(crate) mod heads;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
+pub(crate) mod linear_backward;
+pub(crate) mod norm_backward;
 pub(crate) mod perturb;
 pub(crate) mod qkv;
 pub(crate) mod rms_norm;
 pub(crate) mod rope;
 pub(crate) mod scale;
+pub(crate) mod square_sum;
+pub(crate) mod weight;
+pub(crate) mod window_attention;
 
 #[cfg(all(test, feature = "emulator"))]
 mod naive;

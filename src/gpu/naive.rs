@@ -11,6 +11,7 @@ mod attention;
 mod products;
 mod reductions;
 mod rows;
+mod training;
 
 use bytemuck::Pod;
 use fathom_emulator::Options;

@@ -16,6 +16,10 @@ pub const ROTATE_NONE: u32 = 0;
 pub const ROTATE_INTERLEAVED: u32 = 1;
 pub const ROTATE_HALF_SPLIT: u32 = 2;
 pub const TOKEN_CHOSEN: u32 = 2147483648;
+pub const ACTIVATION_GELU_TANH: u32 = 0;
+pub const ACTIVATION_GELU_ERF: u32 = 1;
+pub const ACTIVATION_SWIGLU: u32 = 2;
+pub const NO_TARGET: u32 = 4294967295;
 #[doc = " Rows of elements."]
 #[repr(C)]
 #[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
@@ -536,7 +540,8 @@ pub struct RopeParams {
     pub heads: u32,
     pub head_dim: u32,
     pub rotate: u32,
-    pub padding: u32,
+    #[doc = " 1, or -1 to turn back"]
+    pub direction: f32,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
@@ -550,7 +555,7 @@ const _: () = {
     ["Offset of field: RopeParams::heads"][::core::mem::offset_of!(RopeParams, heads) - 32usize];
     ["Offset of field: RopeParams::head_dim"][::core::mem::offset_of!(RopeParams, head_dim) - 36usize];
     ["Offset of field: RopeParams::rotate"][::core::mem::offset_of!(RopeParams, rotate) - 40usize];
-    ["Offset of field: RopeParams::padding"][::core::mem::offset_of!(RopeParams, padding) - 44usize];
+    ["Offset of field: RopeParams::direction"][::core::mem::offset_of!(RopeParams, direction) - 44usize];
 };
 #[doc = " The largest element of each row of x W and its column: of each tile of columns to partials [rows][tiles], then of all\n to out."]
 #[repr(C)]
@@ -683,4 +688,454 @@ const _: () = {
     ["Offset of field: CosineParams::out"][::core::mem::offset_of!(CosineParams, out) - 16usize];
     ["Offset of field: CosineParams::rows"][::core::mem::offset_of!(CosineParams, rows) - 32usize];
     ["Offset of field: CosineParams::width"][::core::mem::offset_of!(CosineParams, width) - 36usize];
+};
+#[doc = " x = 0 for rows of `words` words of 32 bits."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ClearParams {
+    pub x: Rows,
+    pub rows: u32,
+    pub words: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ClearParams"][::core::mem::size_of::<ClearParams>() - 24usize];
+    ["Alignment of ClearParams"][::core::mem::align_of::<ClearParams>() - 8usize];
+    ["Offset of field: ClearParams::x"][::core::mem::offset_of!(ClearParams, x) - 0usize];
+    ["Offset of field: ClearParams::rows"][::core::mem::offset_of!(ClearParams, rows) - 16usize];
+    ["Offset of field: ClearParams::words"][::core::mem::offset_of!(ClearParams, words) - 20usize];
+};
+#[doc = " x += y: f32 [rows][width]."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct AddParams {
+    pub x: Rows,
+    pub y: Rows,
+    pub rows: u32,
+    pub width: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of AddParams"][::core::mem::size_of::<AddParams>() - 40usize];
+    ["Alignment of AddParams"][::core::mem::align_of::<AddParams>() - 8usize];
+    ["Offset of field: AddParams::x"][::core::mem::offset_of!(AddParams, x) - 0usize];
+    ["Offset of field: AddParams::y"][::core::mem::offset_of!(AddParams, y) - 16usize];
+    ["Offset of field: AddParams::rows"][::core::mem::offset_of!(AddParams, rows) - 32usize];
+    ["Offset of field: AddParams::width"][::core::mem::offset_of!(AddParams, width) - 36usize];
+};
+#[doc = " A weight [n][k] from f32 rows [n][k], or from their transpose [k][n]: f32, zeros behind a row's end."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct WeightParams {
+    pub from: Rows,
+    pub out: Rows,
+    pub n: u32,
+    pub k: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of WeightParams"][::core::mem::size_of::<WeightParams>() - 40usize];
+    ["Alignment of WeightParams"][::core::mem::align_of::<WeightParams>() - 8usize];
+    ["Offset of field: WeightParams::from"][::core::mem::offset_of!(WeightParams, from) - 0usize];
+    ["Offset of field: WeightParams::out"][::core::mem::offset_of!(WeightParams, out) - 16usize];
+    ["Offset of field: WeightParams::n"][::core::mem::offset_of!(WeightParams, n) - 32usize];
+    ["Offset of field: WeightParams::k"][::core::mem::offset_of!(WeightParams, k) - 36usize];
+};
+#[doc = " out = f(x), or out = f'(x) dy: f32; f(x) and dy [rows][width], x [rows][width], or [rows][2 width] of SwiGLU."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ActivationParams {
+    pub x: Rows,
+    pub dy: Rows,
+    pub out: Rows,
+    pub rows: u32,
+    pub width: u32,
+    pub kind: u32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ActivationParams"][::core::mem::size_of::<ActivationParams>() - 64usize];
+    ["Alignment of ActivationParams"][::core::mem::align_of::<ActivationParams>() - 8usize];
+    ["Offset of field: ActivationParams::x"][::core::mem::offset_of!(ActivationParams, x) - 0usize];
+    ["Offset of field: ActivationParams::dy"][::core::mem::offset_of!(ActivationParams, dy) - 16usize];
+    ["Offset of field: ActivationParams::out"][::core::mem::offset_of!(ActivationParams, out) - 32usize];
+    ["Offset of field: ActivationParams::rows"][::core::mem::offset_of!(ActivationParams, rows) - 48usize];
+    ["Offset of field: ActivationParams::width"][::core::mem::offset_of!(ActivationParams, width) - 52usize];
+    ["Offset of field: ActivationParams::kind"][::core::mem::offset_of!(ActivationParams, kind) - 56usize];
+    ["Offset of field: ActivationParams::padding"]
+        [::core::mem::offset_of!(ActivationParams, padding) - 60usize];
+};
+#[doc = " dw += dy' x: x [rows][k], dy [rows][n], dw [n][k], f32."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct LinearBackwardParams {
+    pub x: Rows,
+    pub dy: Rows,
+    pub dw: Rows,
+    pub rows: u32,
+    pub k: u32,
+    pub n: u32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of LinearBackwardParams"][::core::mem::size_of::<LinearBackwardParams>() - 64usize];
+    ["Alignment of LinearBackwardParams"][::core::mem::align_of::<LinearBackwardParams>() - 8usize];
+    ["Offset of field: LinearBackwardParams::x"][::core::mem::offset_of!(LinearBackwardParams, x) - 0usize];
+    ["Offset of field: LinearBackwardParams::dy"]
+        [::core::mem::offset_of!(LinearBackwardParams, dy) - 16usize];
+    ["Offset of field: LinearBackwardParams::dw"]
+        [::core::mem::offset_of!(LinearBackwardParams, dw) - 32usize];
+    ["Offset of field: LinearBackwardParams::rows"]
+        [::core::mem::offset_of!(LinearBackwardParams, rows) - 48usize];
+    ["Offset of field: LinearBackwardParams::k"][::core::mem::offset_of!(LinearBackwardParams, k) - 52usize];
+    ["Offset of field: LinearBackwardParams::n"][::core::mem::offset_of!(LinearBackwardParams, n) - 56usize];
+    ["Offset of field: LinearBackwardParams::padding"]
+        [::core::mem::offset_of!(LinearBackwardParams, padding) - 60usize];
+};
+#[doc = " Sums of the rows of x, f32 [rows][width]: of blocks of rows to a row of out each, or of all added to out's only one."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct ColumnSumsParams {
+    pub x: Rows,
+    pub out: Rows,
+    pub rows: u32,
+    pub width: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of ColumnSumsParams"][::core::mem::size_of::<ColumnSumsParams>() - 40usize];
+    ["Alignment of ColumnSumsParams"][::core::mem::align_of::<ColumnSumsParams>() - 8usize];
+    ["Offset of field: ColumnSumsParams::x"][::core::mem::offset_of!(ColumnSumsParams, x) - 0usize];
+    ["Offset of field: ColumnSumsParams::out"][::core::mem::offset_of!(ColumnSumsParams, out) - 16usize];
+    ["Offset of field: ColumnSumsParams::rows"][::core::mem::offset_of!(ColumnSumsParams, rows) - 32usize];
+    ["Offset of field: ColumnSumsParams::width"][::core::mem::offset_of!(ColumnSumsParams, width) - 36usize];
+};
+#[doc = " dx of a norm, f32 [rows][width], and the sums over blocks of rows of dy times the normalised x and, of LayerNorm, of dy."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct NormBackwardParams {
+    pub x: Rows,
+    pub dy: Rows,
+    pub dx: Rows,
+    #[doc = " f32 [blocks][width]"]
+    pub dweight: Rows,
+    #[doc = " as dweight"]
+    pub dbias: Rows,
+    pub weight: u64,
+    pub rows: u32,
+    pub width: u32,
+    pub eps: f32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of NormBackwardParams"][::core::mem::size_of::<NormBackwardParams>() - 104usize];
+    ["Alignment of NormBackwardParams"][::core::mem::align_of::<NormBackwardParams>() - 8usize];
+    ["Offset of field: NormBackwardParams::x"][::core::mem::offset_of!(NormBackwardParams, x) - 0usize];
+    ["Offset of field: NormBackwardParams::dy"][::core::mem::offset_of!(NormBackwardParams, dy) - 16usize];
+    ["Offset of field: NormBackwardParams::dx"][::core::mem::offset_of!(NormBackwardParams, dx) - 32usize];
+    ["Offset of field: NormBackwardParams::dweight"]
+        [::core::mem::offset_of!(NormBackwardParams, dweight) - 48usize];
+    ["Offset of field: NormBackwardParams::dbias"]
+        [::core::mem::offset_of!(NormBackwardParams, dbias) - 64usize];
+    ["Offset of field: NormBackwardParams::weight"]
+        [::core::mem::offset_of!(NormBackwardParams, weight) - 80usize];
+    ["Offset of field: NormBackwardParams::rows"]
+        [::core::mem::offset_of!(NormBackwardParams, rows) - 88usize];
+    ["Offset of field: NormBackwardParams::width"]
+        [::core::mem::offset_of!(NormBackwardParams, width) - 92usize];
+    ["Offset of field: NormBackwardParams::eps"][::core::mem::offset_of!(NormBackwardParams, eps) - 96usize];
+    ["Offset of field: NormBackwardParams::padding"]
+        [::core::mem::offset_of!(NormBackwardParams, padding) - 100usize];
+};
+#[doc = " One row of a table, and which rows of the gradient go to it: order[first ... first + count - 1]."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct EmbeddingEntry {
+    pub id: u32,
+    pub first: u32,
+    pub count: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of EmbeddingEntry"][::core::mem::size_of::<EmbeddingEntry>() - 12usize];
+    ["Alignment of EmbeddingEntry"][::core::mem::align_of::<EmbeddingEntry>() - 4usize];
+    ["Offset of field: EmbeddingEntry::id"][::core::mem::offset_of!(EmbeddingEntry, id) - 0usize];
+    ["Offset of field: EmbeddingEntry::first"][::core::mem::offset_of!(EmbeddingEntry, first) - 4usize];
+    ["Offset of field: EmbeddingEntry::count"][::core::mem::offset_of!(EmbeddingEntry, count) - 8usize];
+};
+#[doc = " table[id] += scale * dy[row] for the rows of each entry in turn: f32, dy [rows][width]."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct EmbeddingBackwardParams {
+    pub dy: Rows,
+    pub table: Rows,
+    #[doc = " EmbeddingEntry"]
+    pub entries: u64,
+    #[doc = " u32 [rows]"]
+    pub order: u64,
+    #[doc = " entries"]
+    pub count: u32,
+    pub width: u32,
+    pub scale: f32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of EmbeddingBackwardParams"][::core::mem::size_of::<EmbeddingBackwardParams>() - 64usize];
+    ["Alignment of EmbeddingBackwardParams"][::core::mem::align_of::<EmbeddingBackwardParams>() - 8usize];
+    ["Offset of field: EmbeddingBackwardParams::dy"]
+        [::core::mem::offset_of!(EmbeddingBackwardParams, dy) - 0usize];
+    ["Offset of field: EmbeddingBackwardParams::table"]
+        [::core::mem::offset_of!(EmbeddingBackwardParams, table) - 16usize];
+    ["Offset of field: EmbeddingBackwardParams::entries"]
+        [::core::mem::offset_of!(EmbeddingBackwardParams, entries) - 32usize];
+    ["Offset of field: EmbeddingBackwardParams::order"]
+        [::core::mem::offset_of!(EmbeddingBackwardParams, order) - 40usize];
+    ["Offset of field: EmbeddingBackwardParams::count"]
+        [::core::mem::offset_of!(EmbeddingBackwardParams, count) - 48usize];
+    ["Offset of field: EmbeddingBackwardParams::width"]
+        [::core::mem::offset_of!(EmbeddingBackwardParams, width) - 52usize];
+    ["Offset of field: EmbeddingBackwardParams::scale"]
+        [::core::mem::offset_of!(EmbeddingBackwardParams, scale) - 56usize];
+    ["Offset of field: EmbeddingBackwardParams::padding"]
+        [::core::mem::offset_of!(EmbeddingBackwardParams, padding) - 60usize];
+};
+#[doc = " Rows of queries, keys and values apart, f32: q [rows][queries], k and v [positions][keys] at rows `places`; and together,\n qkv [rows][queries + 2 keys]."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct HeadsParams {
+    pub qkv: Rows,
+    pub q: Rows,
+    pub k: Rows,
+    pub v: Rows,
+    #[doc = " u32 [rows]"]
+    pub places: u64,
+    pub rows: u32,
+    pub queries: u32,
+    pub keys: u32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of HeadsParams"][::core::mem::size_of::<HeadsParams>() - 88usize];
+    ["Alignment of HeadsParams"][::core::mem::align_of::<HeadsParams>() - 8usize];
+    ["Offset of field: HeadsParams::qkv"][::core::mem::offset_of!(HeadsParams, qkv) - 0usize];
+    ["Offset of field: HeadsParams::q"][::core::mem::offset_of!(HeadsParams, q) - 16usize];
+    ["Offset of field: HeadsParams::k"][::core::mem::offset_of!(HeadsParams, k) - 32usize];
+    ["Offset of field: HeadsParams::v"][::core::mem::offset_of!(HeadsParams, v) - 48usize];
+    ["Offset of field: HeadsParams::places"][::core::mem::offset_of!(HeadsParams, places) - 64usize];
+    ["Offset of field: HeadsParams::rows"][::core::mem::offset_of!(HeadsParams, rows) - 72usize];
+    ["Offset of field: HeadsParams::queries"][::core::mem::offset_of!(HeadsParams, queries) - 76usize];
+    ["Offset of field: HeadsParams::keys"][::core::mem::offset_of!(HeadsParams, keys) - 80usize];
+    ["Offset of field: HeadsParams::padding"][::core::mem::offset_of!(HeadsParams, padding) - 84usize];
+};
+#[doc = " Up to 32 neighbouring rows whose windows begin at position `first`; `seen` positions by the one that sees most."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct WindowTile {
+    pub first_row: u32,
+    pub rows: u32,
+    pub first: u32,
+    pub seen: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of WindowTile"][::core::mem::size_of::<WindowTile>() - 16usize];
+    ["Alignment of WindowTile"][::core::mem::align_of::<WindowTile>() - 4usize];
+    ["Offset of field: WindowTile::first_row"][::core::mem::offset_of!(WindowTile, first_row) - 0usize];
+    ["Offset of field: WindowTile::rows"][::core::mem::offset_of!(WindowTile, rows) - 4usize];
+    ["Offset of field: WindowTile::first"][::core::mem::offset_of!(WindowTile, first) - 8usize];
+    ["Offset of field: WindowTile::seen"][::core::mem::offset_of!(WindowTile, seen) - 12usize];
+};
+#[doc = " Up to 32 positions, and the tiles that see any of them: seers[first_seer ... first_seer + seers - 1]."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct WindowPositions {
+    pub first: u32,
+    pub count: u32,
+    pub first_seer: u32,
+    pub seers: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of WindowPositions"][::core::mem::size_of::<WindowPositions>() - 16usize];
+    ["Alignment of WindowPositions"][::core::mem::align_of::<WindowPositions>() - 4usize];
+    ["Offset of field: WindowPositions::first"][::core::mem::offset_of!(WindowPositions, first) - 0usize];
+    ["Offset of field: WindowPositions::count"][::core::mem::offset_of!(WindowPositions, count) - 4usize];
+    ["Offset of field: WindowPositions::first_seer"]
+        [::core::mem::offset_of!(WindowPositions, first_seer) - 8usize];
+    ["Offset of field: WindowPositions::seers"][::core::mem::offset_of!(WindowPositions, seers) - 12usize];
+};
+#[doc = " out = softmax(q k / sqrt(d)) v over each row's window, and its gradients: f32, q, out, dout, dq [rows][query_heads d],\n k, v, dk, dv [positions][kv_heads d]."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct WindowAttentionParams {
+    pub q: Rows,
+    pub k: Rows,
+    pub v: Rows,
+    pub out: Rows,
+    pub dout: Rows,
+    pub dq: Rows,
+    pub dk: Rows,
+    pub dv: Rows,
+    #[doc = " u32 [rows]"]
+    pub visible: u64,
+    #[doc = " WindowTile"]
+    pub tiles: u64,
+    #[doc = " WindowPositions, of dk and dv"]
+    pub positions: u64,
+    #[doc = " u32: indices of tiles"]
+    pub seers: u64,
+    #[doc = " float2 [rows][query_heads]: ln of the sum of e^score, and dout out; written with dq"]
+    pub statistics: u64,
+    pub query_heads: u32,
+    pub kv_heads: u32,
+    pub head_dim: u32,
+    #[doc = " 1 / sqrt(d)"]
+    pub scale: f32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of WindowAttentionParams"][::core::mem::size_of::<WindowAttentionParams>() - 184usize];
+    ["Alignment of WindowAttentionParams"][::core::mem::align_of::<WindowAttentionParams>() - 8usize];
+    ["Offset of field: WindowAttentionParams::q"][::core::mem::offset_of!(WindowAttentionParams, q) - 0usize];
+    ["Offset of field: WindowAttentionParams::k"]
+        [::core::mem::offset_of!(WindowAttentionParams, k) - 16usize];
+    ["Offset of field: WindowAttentionParams::v"]
+        [::core::mem::offset_of!(WindowAttentionParams, v) - 32usize];
+    ["Offset of field: WindowAttentionParams::out"]
+        [::core::mem::offset_of!(WindowAttentionParams, out) - 48usize];
+    ["Offset of field: WindowAttentionParams::dout"]
+        [::core::mem::offset_of!(WindowAttentionParams, dout) - 64usize];
+    ["Offset of field: WindowAttentionParams::dq"]
+        [::core::mem::offset_of!(WindowAttentionParams, dq) - 80usize];
+    ["Offset of field: WindowAttentionParams::dk"]
+        [::core::mem::offset_of!(WindowAttentionParams, dk) - 96usize];
+    ["Offset of field: WindowAttentionParams::dv"]
+        [::core::mem::offset_of!(WindowAttentionParams, dv) - 112usize];
+    ["Offset of field: WindowAttentionParams::visible"]
+        [::core::mem::offset_of!(WindowAttentionParams, visible) - 128usize];
+    ["Offset of field: WindowAttentionParams::tiles"]
+        [::core::mem::offset_of!(WindowAttentionParams, tiles) - 136usize];
+    ["Offset of field: WindowAttentionParams::positions"]
+        [::core::mem::offset_of!(WindowAttentionParams, positions) - 144usize];
+    ["Offset of field: WindowAttentionParams::seers"]
+        [::core::mem::offset_of!(WindowAttentionParams, seers) - 152usize];
+    ["Offset of field: WindowAttentionParams::statistics"]
+        [::core::mem::offset_of!(WindowAttentionParams, statistics) - 160usize];
+    ["Offset of field: WindowAttentionParams::query_heads"]
+        [::core::mem::offset_of!(WindowAttentionParams, query_heads) - 168usize];
+    ["Offset of field: WindowAttentionParams::kv_heads"]
+        [::core::mem::offset_of!(WindowAttentionParams, kv_heads) - 172usize];
+    ["Offset of field: WindowAttentionParams::head_dim"]
+        [::core::mem::offset_of!(WindowAttentionParams, head_dim) - 176usize];
+    ["Offset of field: WindowAttentionParams::scale"]
+        [::core::mem::offset_of!(WindowAttentionParams, scale) - 180usize];
+};
+#[doc = " losses[i] = -ln softmax(logits[i])[targets[i]], and the logits become scale times its gradient; 0 without a target."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct CrossEntropyParams {
+    #[doc = " f32 [rows][width]"]
+    pub logits: Rows,
+    #[doc = " u32 [rows]"]
+    pub targets: u64,
+    #[doc = " f32 [rows]"]
+    pub losses: u64,
+    pub rows: u32,
+    pub width: u32,
+    pub scale: f32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of CrossEntropyParams"][::core::mem::size_of::<CrossEntropyParams>() - 48usize];
+    ["Alignment of CrossEntropyParams"][::core::mem::align_of::<CrossEntropyParams>() - 8usize];
+    ["Offset of field: CrossEntropyParams::logits"]
+        [::core::mem::offset_of!(CrossEntropyParams, logits) - 0usize];
+    ["Offset of field: CrossEntropyParams::targets"]
+        [::core::mem::offset_of!(CrossEntropyParams, targets) - 16usize];
+    ["Offset of field: CrossEntropyParams::losses"]
+        [::core::mem::offset_of!(CrossEntropyParams, losses) - 24usize];
+    ["Offset of field: CrossEntropyParams::rows"]
+        [::core::mem::offset_of!(CrossEntropyParams, rows) - 32usize];
+    ["Offset of field: CrossEntropyParams::width"]
+        [::core::mem::offset_of!(CrossEntropyParams, width) - 36usize];
+    ["Offset of field: CrossEntropyParams::scale"]
+        [::core::mem::offset_of!(CrossEntropyParams, scale) - 40usize];
+    ["Offset of field: CrossEntropyParams::padding"]
+        [::core::mem::offset_of!(CrossEntropyParams, padding) - 44usize];
+};
+#[doc = " Of each row of x the sum of its squares, f64 [rows]; then of `rows` such numbers the sum, to out."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct SquareSumParams {
+    pub x: Rows,
+    pub partials: u64,
+    pub out: u64,
+    pub rows: u32,
+    pub width: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of SquareSumParams"][::core::mem::size_of::<SquareSumParams>() - 40usize];
+    ["Alignment of SquareSumParams"][::core::mem::align_of::<SquareSumParams>() - 8usize];
+    ["Offset of field: SquareSumParams::x"][::core::mem::offset_of!(SquareSumParams, x) - 0usize];
+    ["Offset of field: SquareSumParams::partials"]
+        [::core::mem::offset_of!(SquareSumParams, partials) - 16usize];
+    ["Offset of field: SquareSumParams::out"][::core::mem::offset_of!(SquareSumParams, out) - 24usize];
+    ["Offset of field: SquareSumParams::rows"][::core::mem::offset_of!(SquareSumParams, rows) - 32usize];
+    ["Offset of field: SquareSumParams::width"][::core::mem::offset_of!(SquareSumParams, width) - 36usize];
+};
+#[doc = " A step of AdamW or ELLISAdam (src/ops/adam.rs): f32 [rows][width] each."]
+#[repr(C)]
+#[derive(Debug, Default, Copy, Clone, PartialEq, bytemuck :: Pod, bytemuck :: Zeroable)]
+pub struct AdamParams {
+    pub parameter: Rows,
+    pub gradient: Rows,
+    pub first: Rows,
+    pub second: Rows,
+    #[doc = " f64 [rows]: of ELLISAdam, sums of g^2 / v"]
+    pub partials: u64,
+    #[doc = " f64: their sum"]
+    pub total: u64,
+    pub rows: u32,
+    pub width: u32,
+    #[doc = " of the gradient"]
+    pub factor: f32,
+    #[doc = " 1 - beta of both moments"]
+    pub first_share: f32,
+    pub second_share: f32,
+    #[doc = " of the parameter"]
+    pub kept: f32,
+    pub step: f32,
+    pub root: f32,
+    #[doc = " of ELLISAdam its square"]
+    pub eps: f32,
+    pub padding: u32,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of AdamParams"][::core::mem::size_of::<AdamParams>() - 120usize];
+    ["Alignment of AdamParams"][::core::mem::align_of::<AdamParams>() - 8usize];
+    ["Offset of field: AdamParams::parameter"][::core::mem::offset_of!(AdamParams, parameter) - 0usize];
+    ["Offset of field: AdamParams::gradient"][::core::mem::offset_of!(AdamParams, gradient) - 16usize];
+    ["Offset of field: AdamParams::first"][::core::mem::offset_of!(AdamParams, first) - 32usize];
+    ["Offset of field: AdamParams::second"][::core::mem::offset_of!(AdamParams, second) - 48usize];
+    ["Offset of field: AdamParams::partials"][::core::mem::offset_of!(AdamParams, partials) - 64usize];
+    ["Offset of field: AdamParams::total"][::core::mem::offset_of!(AdamParams, total) - 72usize];
+    ["Offset of field: AdamParams::rows"][::core::mem::offset_of!(AdamParams, rows) - 80usize];
+    ["Offset of field: AdamParams::width"][::core::mem::offset_of!(AdamParams, width) - 84usize];
+    ["Offset of field: AdamParams::factor"][::core::mem::offset_of!(AdamParams, factor) - 88usize];
+    ["Offset of field: AdamParams::first_share"][::core::mem::offset_of!(AdamParams, first_share) - 92usize];
+    ["Offset of field: AdamParams::second_share"]
+        [::core::mem::offset_of!(AdamParams, second_share) - 96usize];
+    ["Offset of field: AdamParams::kept"][::core::mem::offset_of!(AdamParams, kept) - 100usize];
+    ["Offset of field: AdamParams::step"][::core::mem::offset_of!(AdamParams, step) - 104usize];
+    ["Offset of field: AdamParams::root"][::core::mem::offset_of!(AdamParams, root) - 108usize];
+    ["Offset of field: AdamParams::eps"][::core::mem::offset_of!(AdamParams, eps) - 112usize];
+    ["Offset of field: AdamParams::padding"][::core::mem::offset_of!(AdamParams, padding) - 116usize];
 };

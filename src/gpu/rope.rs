@@ -13,7 +13,15 @@ pub(super) fn rotate(layout: Layout) -> u32 {
     }
 }
 
-pub(crate) fn rope(gpu: &Gpu, x: &mut Tensor, heads: usize, angles: &Tensor, layout: Layout) -> Result<()> {
+/// Rotates by the angles, or back by them.
+pub(crate) fn rope(
+    gpu: &Gpu,
+    x: &mut Tensor,
+    heads: usize,
+    angles: &Tensor,
+    layout: Layout,
+    back: bool,
+) -> Result<()> {
     x.rows_of("rope", DType::F32)?;
     let angles_of_rows = angles.rows_of("rope", DType::F32)?;
     let (rows, head_dim) = (x.rows(), angles.width());
@@ -25,7 +33,7 @@ pub(crate) fn rope(gpu: &Gpu, x: &mut Tensor, heads: usize, angles: &Tensor, lay
         heads: heads as u32,
         head_dim: head_dim as u32,
         rotate: rotate(layout),
-        padding: 0,
+        direction: if back { -1.0 } else { 1.0 },
     };
     // SAFETY: the rows of a tensor, at least as wide as their heads, and as many of angles.
     unsafe { launch_rows(&mut gpu.session(), ROPE, &params, rows, heads * head_dim, 0) }

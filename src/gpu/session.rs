@@ -16,19 +16,19 @@ use crate::{
 pub(crate) enum Table {
     /// Coordinates of perturbed rows, or recorded values.
     Perturbation,
-    /// Token ids.
+    /// Token ids, or indices of rows and tiles.
     Ids,
-    /// Positions of rows.
+    /// Positions of rows, or how many they see.
     Positions,
     /// Where keys and values of rows go.
     Places,
-    /// Spans of attention.
+    /// Spans of attention, or tiles of positions.
     Spans,
     /// Runs of attention.
     Runs,
-    /// Tiles of runs.
+    /// Tiles of runs, or of windows.
     Tiles,
-    /// Groups of attention.
+    /// Groups of attention, or rows by id.
     Groups,
     /// Members of groups.
     Members,
@@ -92,6 +92,12 @@ impl<'g> Session<'g> {
     /// The address of `bytes` bytes that kernels write.
     pub(crate) fn memory(&mut self, table: Table, bytes: usize) -> Result<u64> {
         Ok(self.room(table, bytes)?.buffer.address())
+    }
+
+    /// What kernels of this session wrote to memory that it had, from byte `at` on, once they have run.
+    pub(crate) fn read(&self, table: Table, at: usize, contents: &mut [u8]) -> Result<()> {
+        let kept = self.tables.0[table as usize].as_ref();
+        kept.map_or(Ok(()), |kept| kept.buffer.read(at, contents))
     }
 
     /// A table of at least `bytes` bytes; one that grows loses its contents.

@@ -1,7 +1,7 @@
 //! Activations of the MLPs by themselves: what a product's epilogue does not keep, its gradient needs.
 
-use super::{missing, together};
-use crate::{Device, Result, Tensor, cpu, error::check};
+use super::together;
+use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
 /// What becomes of an MLP's inner channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,20 +28,20 @@ impl Activation {
 /// epilogues of [`super::linear`].
 ///
 /// # Errors
-/// An odd width for SwiGLU; no channels; operands on different devices; a device other than the CPU.
+/// An odd width for SwiGLU; no channels; operands on different devices.
 pub fn activation(kind: Activation, x: &Tensor, out: &mut Tensor) -> Result<()> {
     let width = x.width() / kind.inputs();
     check("activation", width > 0 && x.width().is_multiple_of(kind.inputs()), || {
         format!("{kind:?} of {} channels", x.width())
     })?;
     together("activation", x.device(), &[out.device()])?;
+    out.reshape(x.rows(), width)?;
     match x.device() {
         Device::Cpu => {
-            out.reshape(x.rows(), width)?;
             cpu::activation::activation(kind, x.data(), out.data_mut());
             Ok(())
         }
-        Device::Gpu(gpu) => missing("activation", gpu),
+        Device::Gpu(gpu) => gpu::activation::activation(gpu, kind, x, out),
     }
 }
 
@@ -56,12 +56,12 @@ pub fn activation_backward(kind: Activation, x: &Tensor, dy: &Tensor, dx: &mut T
         format!("{kind:?} of [{}, {}], a gradient [{}, {}]", x.rows(), x.width(), dy.rows(), dy.width())
     })?;
     together(NAME, x.device(), &[dy.device(), dx.device()])?;
+    dx.reshape(x.rows(), x.width())?;
     match x.device() {
         Device::Cpu => {
-            dx.reshape(x.rows(), x.width())?;
             cpu::activation::activation_backward(kind, x.data(), dy.data(), dx.data_mut());
             Ok(())
         }
-        Device::Gpu(gpu) => missing(NAME, gpu),
+        Device::Gpu(gpu) => gpu::activation::activation_backward(gpu, kind, x, dy, dx),
     }
 }

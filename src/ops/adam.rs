@@ -1,7 +1,7 @@
 //! Steps of optimizers: AdamW (arXiv 1711.05101), and the variant of it that trained Huginn (arXiv 2502.05171).
 
-use super::{missing, together};
-use crate::{Device, Result, Tensor, cpu, error::check};
+use super::together;
+use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
 /// Running means of a parameter's gradient and of its square, of the parameter's shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,7 @@ pub struct AdamW {
 /// p ← (1 − lr·decay)·p − lr/(1 − β₁ᵗ)·m/(√v/√(1 − β₂ᵗ) + ε).
 ///
 /// # Errors
-/// Shapes that differ; step 0; operands on different devices; a device other than the CPU.
+/// Shapes that differ; step 0; operands on different devices.
 pub fn adamw(
     parameter: &mut Tensor,
     gradient: &Tensor,
@@ -58,22 +58,22 @@ pub fn adamw(
     at: Step,
 ) -> Result<()> {
     fits("adamw", parameter, gradient, moments, at)?;
+    let [first, second] = corrections(rule.betas, at.t);
+    let rule = cpu::adam::AdamW {
+        factor: at.factor,
+        shares: rule.betas.map(|beta| (1.0 - beta) as f32),
+        kept: (1.0 - rule.lr * rule.weight_decay) as f32,
+        step: (rule.lr / first) as f32,
+        root: second.sqrt() as f32,
+        eps: rule.eps as f32,
+    };
     match parameter.device().clone() {
         Device::Cpu => {
-            let [first, second] = corrections(rule.betas, at.t);
-            let rule = cpu::adam::AdamW {
-                factor: at.factor,
-                shares: rule.betas.map(|beta| (1.0 - beta) as f32),
-                kept: (1.0 - rule.lr * rule.weight_decay) as f32,
-                step: (rule.lr / first) as f32,
-                root: second.sqrt() as f32,
-                eps: rule.eps as f32,
-            };
             let moments = [&mut moments.first, &mut moments.second].map(Tensor::data_mut);
             cpu::adam::adamw(parameter.data_mut(), gradient.data(), moments, rule);
             Ok(())
         }
-        Device::Gpu(gpu) => missing("adamw", &gpu),
+        Device::Gpu(gpu) => gpu::adam::adamw(&gpu, parameter, gradient, moments, rule),
     }
 }
 
@@ -108,24 +108,24 @@ pub fn ellis_adam(
 ) -> Result<()> {
     fits("ellis_adam", parameter, gradient, moments, at)?;
     check("ellis_adam", rule.peak > 0.0, || format!("a largest learning rate of {}", rule.peak))?;
+    let [first, second] = corrections(rule.betas, at.t);
+    let started = at.t > 1;
+    let rule = cpu::adam::EllisAdam {
+        factor: at.factor,
+        // The first moments are the gradient's own: a share of it more leaves them as they are.
+        shares: rule.betas.map(|beta| if started { (1.0 - beta) as f32 } else { 1.0 }),
+        least: (rule.eps * rule.eps) as f32,
+        kept: (1.0 - rule.lr / rule.peak * rule.weight_decay) as f32,
+        step: (rule.lr / first) as f32,
+        root: second.sqrt() as f32,
+    };
     match parameter.device().clone() {
         Device::Cpu => {
-            let [first, second] = corrections(rule.betas, at.t);
-            let started = at.t > 1;
-            let rule = cpu::adam::EllisAdam {
-                factor: at.factor,
-                // The first moments are the gradient's own: a share of it more leaves them as they are.
-                shares: rule.betas.map(|beta| if started { (1.0 - beta) as f32 } else { 1.0 }),
-                least: (rule.eps * rule.eps) as f32,
-                kept: (1.0 - rule.lr / rule.peak * rule.weight_decay) as f32,
-                step: (rule.lr / first) as f32,
-                root: second.sqrt() as f32,
-            };
             let moments = [&mut moments.first, &mut moments.second].map(Tensor::data_mut);
             cpu::adam::ellis_adam(parameter.data_mut(), gradient.data(), moments, rule);
             Ok(())
         }
-        Device::Gpu(gpu) => missing("ellis_adam", &gpu),
+        Device::Gpu(gpu) => gpu::adam::ellis_adam(&gpu, parameter, gradient, moments, rule),
     }
 }
 

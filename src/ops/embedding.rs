@@ -1,6 +1,6 @@
 //! What enters the network: rows of the embedding table, and thoughts in their places.
 
-use super::{missing, together};
+use super::together;
 use crate::{Device, Result, Tensor, Tokens, Weight, cpu, error::check, gpu};
 
 /// One row's input.
@@ -91,8 +91,7 @@ pub fn embedding(
 /// positions, as checkpoints store it. Rows of one id are added in rising order.
 ///
 /// # Errors
-/// An id outside the table; another number of rows, or another width; no channels; operands on different devices; a
-/// device other than the CPU.
+/// An id outside the table; another number of rows, or another width; no channels; operands on different devices.
 pub fn embedding_backward(ids: &[u32], dy: &Tensor, scale: f32, dtable: &mut Tensor) -> Result<()> {
     const NAME: &str = "embedding_backward";
     let fits = (ids.len(), dy.width()) == (dy.rows(), dtable.width()) && dy.width() > 0;
@@ -109,6 +108,6 @@ pub fn embedding_backward(ids: &[u32], dy: &Tensor, scale: f32, dtable: &mut Ten
             cpu::embedding::embedding_backward(ids, dy.data(), dy.width(), scale, dtable.data_mut());
             Ok(())
         }
-        Device::Gpu(gpu) => missing(NAME, gpu),
+        Device::Gpu(gpu) => gpu::embedding_backward::embedding_backward(gpu, ids, dy, scale, dtable),
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of queries, keys and values taken apart and put together.
 
-use super::{attention::Heads, missing, together};
-use crate::{Device, Result, Tensor, error::check};
+use super::{attention::Heads, together};
+use crate::{Device, Result, Tensor, error::check, gpu};
 
 /// Takes rows `[rows, (query + 2 · kv) · d]` apart: sets q `[rows, query · d]`, and rows `places` of k and v, each
 /// `[positions, kv · d]`, in the order given.
@@ -17,10 +17,10 @@ pub fn split(
 ) -> Result<()> {
     fits("split", [qkv.rows(), qkv.width()], heads, places, [&*k, &*v])?;
     together("split", qkv.device(), &[q.device(), k.device(), v.device()])?;
+    let [of_q, of_kv] = [heads.query * heads.dim, heads.kv * heads.dim];
+    q.reshape(qkv.rows(), of_q)?;
     match qkv.device() {
         Device::Cpu => {
-            let [of_q, of_kv] = [heads.query * heads.dim, heads.kv * heads.dim];
-            q.reshape(qkv.rows(), of_q)?;
             let rows = qkv.data().chunks_exact(of_q + 2 * of_kv).zip(places);
             for ((row, &place), q) in rows.zip(q.data_mut().chunks_exact_mut(of_q)) {
                 let (queries, rest) = row.split_at(of_q);
@@ -31,7 +31,7 @@ pub fn split(
             }
             Ok(())
         }
-        Device::Gpu(gpu) => missing("split", gpu),
+        Device::Gpu(gpu) => gpu::heads::split(gpu, qkv, heads, places, q, [k, v]),
     }
 }
 
@@ -50,9 +50,9 @@ pub fn join(
     check("join", q.width() == of_q, || format!("rows of {} for {heads:?}", q.width()))?;
     fits("join", [q.rows(), of_q + 2 * of_kv], heads, places, [k, v])?;
     together("join", q.device(), &[k.device(), v.device(), qkv.device()])?;
+    qkv.reshape(q.rows(), of_q + 2 * of_kv)?;
     match q.device() {
         Device::Cpu => {
-            qkv.reshape(q.rows(), of_q + 2 * of_kv)?;
             let rows = q.data().chunks_exact(of_q).zip(places);
             for ((q, &place), row) in rows.zip(qkv.data_mut().chunks_exact_mut(of_q + 2 * of_kv)) {
                 let (queries, rest) = row.split_at_mut(of_q);
@@ -63,7 +63,7 @@ pub fn join(
             }
             Ok(())
         }
-        Device::Gpu(gpu) => missing("join", gpu),
+        Device::Gpu(gpu) => gpu::heads::join(gpu, q, [k, v], heads, places, qkv),
     }
 }
 

@@ -1,6 +1,6 @@
 //! LayerNorm.
 
-use super::{missing, together};
+use super::together;
 use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
 /// out = (x − mean)/√(var + ε)·w + b over the channels of each row; weight and bias are `[1, width]`.
@@ -27,7 +27,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f32, out: &mu
 /// `[1, width]` each. The rows' statistics are computed again from x.
 ///
 /// # Errors
-/// Shapes that do not fit; operands on different devices; a device other than the CPU.
+/// Shapes that do not fit; operands on different devices.
 pub fn layer_norm_backward(
     x: &Tensor,
     weight: &Tensor,
@@ -46,13 +46,16 @@ pub fn layer_norm_backward(
     })?;
     let others = [weight.device(), dy.device(), dx.device(), dweight.device(), dbias.device()];
     together(NAME, x.device(), &others)?;
+    dx.reshape(x.rows(), x.width())?;
     match x.device() {
         Device::Cpu => {
-            dx.reshape(x.rows(), x.width())?;
             let (dx, dweight, dbias) = (dx.data_mut(), dweight.data_mut(), dbias.data_mut());
             cpu::norm::layer_norm_backward(x.data(), weight.data(), eps, dy.data(), dx, dweight, dbias);
             Ok(())
         }
-        Device::Gpu(gpu) => missing(NAME, gpu),
+        Device::Gpu(gpu) => {
+            let inputs = gpu::norm_backward::Inputs { x, weight, eps, dy };
+            gpu::norm_backward::layer_norm_backward(gpu, inputs, dx, [dweight, dbias])
+        }
     }
 }

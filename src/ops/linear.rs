@@ -1,6 +1,6 @@
 //! y = epilogue(x·W + b).
 
-use super::{missing, perturb, together};
+use super::{perturb, together};
 use crate::{Device, Perturb, Result, Tensor, Weight, cpu, cpu::matrix::Matrix, error::check, gpu};
 
 /// What becomes of the product while it is hot.
@@ -72,8 +72,7 @@ pub fn linear(
 /// from that of its output. The input's gradient is [`linear`] of dy with the transpose of W.
 ///
 /// # Errors
-/// Numbers of rows that differ; a gradient of another shape; no channels; operands on different devices; a device other
-/// than the CPU.
+/// Numbers of rows that differ; a gradient of another shape; no channels; operands on different devices.
 pub fn linear_backward_weight(x: &Tensor, dy: &Tensor, dw: &mut Tensor) -> Result<()> {
     const NAME: &str = "linear_backward_weight";
     check(NAME, x.rows() == dy.rows(), || format!("{} rows of x for {} of dy", x.rows(), dy.rows()))?;
@@ -88,14 +87,14 @@ pub fn linear_backward_weight(x: &Tensor, dy: &Tensor, dw: &mut Tensor) -> Resul
             cpu::linear::linear_backward_weight(of(x), of(dy), dw.data_mut());
             Ok(())
         }
-        Device::Gpu(gpu) => missing(NAME, gpu),
+        Device::Gpu(gpu) => gpu::linear_backward::linear_backward_weight(gpu, x, dy, dw),
     }
 }
 
 /// db += the sum of dy's rows, for dy `[rows, n]` and db `[1, n]`: the gradient of a linear's bias.
 ///
 /// # Errors
-/// A gradient of another shape; no channels; operands on different devices; a device other than the CPU.
+/// A gradient of another shape; no channels; operands on different devices.
 pub fn linear_backward_bias(dy: &Tensor, db: &mut Tensor) -> Result<()> {
     const NAME: &str = "linear_backward_bias";
     check(NAME, (db.rows(), db.width()) == (1, dy.width()) && dy.width() > 0, || {
@@ -107,6 +106,6 @@ pub fn linear_backward_bias(dy: &Tensor, db: &mut Tensor) -> Result<()> {
             cpu::linear::linear_backward_bias(dy.data(), db.data_mut());
             Ok(())
         }
-        Device::Gpu(gpu) => missing(NAME, gpu),
+        Device::Gpu(gpu) => gpu::linear_backward::linear_backward_bias(gpu, dy, db),
     }
 }

@@ -23,12 +23,7 @@ pub mod scale;
 pub mod square_sum;
 pub mod window_attention;
 
-use crate::{Device, Error, Result, error::check, gpu::Gpu};
-
-/// What runs on the CPU alone, asked of a GPU.
-pub(crate) fn missing<T>(operation: &'static str, gpu: &Gpu) -> Result<T> {
-    Err(Error::Device { device: gpu.name().into(), what: format!("no kernel of {operation}") })
-}
+use crate::{Device, Result, error::check};
 
 /// Checks that all operands are where the first is.
 pub(crate) fn together(operation: &'static str, device: &Device, others: &[&Device]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! RMSNorm.
 
-use super::{missing, together};
+use super::together;
 use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
 /// out = x/√(mean(x²) + ε)·w over the channels of each row; the weight is `[1, width]`.
@@ -64,7 +64,7 @@ pub fn double_norm(x: &mut Tensor, weights: [&Tensor; 2], eps: f32, out: &mut Te
 /// The rows' statistics are computed again from x.
 ///
 /// # Errors
-/// Shapes that do not fit; operands on different devices; a device other than the CPU.
+/// Shapes that do not fit; operands on different devices.
 pub fn rms_norm_backward(
     x: &Tensor,
     weight: &Tensor,
@@ -79,14 +79,17 @@ pub fn rms_norm_backward(
         format!("a gradient [{}, {}] for [{}, {}]", dy.rows(), dy.width(), x.rows(), x.width())
     })?;
     together(NAME, x.device(), &[weight.device(), dy.device(), dx.device(), dweight.device()])?;
+    dx.reshape(x.rows(), x.width())?;
     match x.device() {
         Device::Cpu => {
-            dx.reshape(x.rows(), x.width())?;
             let (dx, dweight) = (dx.data_mut(), dweight.data_mut());
             cpu::norm::rms_norm_backward(x.data(), weight.data(), eps, dy.data(), dx, dweight);
             Ok(())
         }
-        Device::Gpu(gpu) => missing(NAME, gpu),
+        Device::Gpu(gpu) => {
+            let inputs = gpu::norm_backward::Inputs { x, weight, eps, dy };
+            gpu::norm_backward::rms_norm_backward(gpu, inputs, dx, dweight)
+        }
     }
 }
 

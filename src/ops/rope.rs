@@ -1,6 +1,6 @@
 //! Rotary position embedding.
 
-use super::{missing, together};
+use super::together;
 use crate::{Device, Result, Tensor, cpu, error::check, gpu};
 
 /// Which two channels of a head make pair i of d/2.
@@ -62,14 +62,14 @@ pub fn rope(x: &mut Tensor, heads: usize, angles: &Tensor, layout: Layout) -> Re
             cpu::rope::rope(x.data_mut(), width, heads, angles.data(), head_dim, layout, false);
             Ok(())
         }
-        Device::Gpu(gpu) => gpu::rope::rope(&gpu, x, heads, angles, layout),
+        Device::Gpu(gpu) => gpu::rope::rope(&gpu, x, heads, angles, layout, false),
     }
 }
 
 /// The gradient of [`rope`] from that of its output, in place: a rotation by the negative angles.
 ///
 /// # Errors
-/// As [`rope`]; a device other than the CPU.
+/// As [`rope`].
 pub fn rope_backward(dx: &mut Tensor, heads: usize, angles: &Tensor, layout: Layout) -> Result<()> {
     fits("rope_backward", dx, heads, angles)?;
     match dx.device().clone() {
@@ -78,7 +78,7 @@ pub fn rope_backward(dx: &mut Tensor, heads: usize, angles: &Tensor, layout: Lay
             cpu::rope::rope(dx.data_mut(), width, heads, angles.data(), head_dim, layout, true);
             Ok(())
         }
-        Device::Gpu(gpu) => missing("rope_backward", &gpu),
+        Device::Gpu(gpu) => gpu::rope::rope(&gpu, dx, heads, angles, layout, true),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::{
     attention::{Heads, MAX_DIM},
-    missing, together,
+    together,
 };
-use crate::{Device, Result, Tensor, cpu, cpu::matrix::Matrix, error::check};
+use crate::{Device, Result, Tensor, cpu, cpu::matrix::Matrix, error::check, gpu};
 
 /// Which rows of keys and values a row of queries sees: `first` to `first + visible`.
 ///
@@ -22,7 +22,7 @@ pub struct Window {
 ///
 /// # Errors
 /// Shapes that do not fit; heads that do not divide or are wider than [`MAX_DIM`]; a window that is empty or ends past the
-/// last position; operands on different devices; a device other than the CPU.
+/// last position; operands on different devices; on a GPU heads wider than 256.
 pub fn window_attention(
     q: &Tensor,
     k: &Tensor,
@@ -34,14 +34,14 @@ pub fn window_attention(
     const NAME: &str = "window_attention";
     fits(NAME, q, [k, v], heads, windows)?;
     together(NAME, q.device(), &[out.device()])?;
+    out.reshape(q.rows(), q.width())?;
     match q.device() {
         Device::Cpu => {
-            out.reshape(q.rows(), q.width())?;
             let [q, k, v] = [q, k, v].map(matrix);
             cpu::window_attention::window_attention(q, [k, v], heads, windows, out.data_mut());
             Ok(())
         }
-        Device::Gpu(gpu) => missing(NAME, gpu),
+        Device::Gpu(gpu) => gpu::window_attention::window_attention(gpu, q, k, v, heads, windows, out),
     }
 }
 
@@ -78,16 +78,20 @@ pub fn window_attention_backward(
         check(NAME, shape(given) == shape(wanted), || format!("{:?} for {:?}", shape(given), shape(wanted)))?;
     }
     together(NAME, q.device(), &[out.device(), dout.device(), dq.device(), dk.device(), dv.device()])?;
+    dq.reshape(q.rows(), q.width())?;
     match q.device() {
         Device::Cpu => {
-            dq.reshape(q.rows(), q.width())?;
             let [q, k, v, out, dout] = [q, k, v, out, dout].map(matrix);
             let inputs = cpu::window_attention::Inputs { q, k, v, out, dout };
             let gradients = [dq, dk, dv].map(Tensor::data_mut);
             cpu::window_attention::window_attention_backward(inputs, heads, windows, gradients);
             Ok(())
         }
-        Device::Gpu(gpu) => missing(NAME, gpu),
+        Device::Gpu(gpu) => {
+            let inputs = gpu::window_attention::Inputs { q, k, v, out, dout };
+            let gradients = Gradients { dq, dk, dv };
+            gpu::window_attention::window_attention_backward(gpu, inputs, heads, windows, gradients)
+        }
     }
 }
 

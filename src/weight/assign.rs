@@ -4,17 +4,18 @@ use super::{Memory, PANEL, Weight};
 use crate::{
     DType, Device, Result, Tensor,
     cpu::matrix::Matrix,
-    ops::{missing, together},
+    gpu::{self, Buffer, Gpu, params},
+    ops::together,
 };
 
 impl Weight {
     /// The matrix `[rows, width]` that the tensor is, in f32: k of its rows, n of its width.
     ///
     /// # Errors
-    /// A device other than the CPU.
+    /// No memory on the device.
     pub fn of_rows(rows: &Tensor) -> Result<Self> {
-        let mut weight = Self::empty();
-        weight.hold_rows(elements(rows)?);
+        let mut weight = Self::nothing_on(rows.device())?;
+        weight.assign_rows(rows)?;
         Ok(weight)
     }
 
@@ -22,31 +23,57 @@ impl Weight {
     /// `[n, k]`.
     ///
     /// # Errors
-    /// A device other than the CPU.
+    /// No memory on the device.
     pub fn of_columns(rows: &Tensor) -> Result<Self> {
-        let mut weight = Self::empty();
-        weight.hold_columns(elements(rows)?);
+        let mut weight = Self::nothing_on(rows.device())?;
+        weight.assign_columns(rows)?;
         Ok(weight)
     }
 
     /// Becomes what [`Weight::of_rows`] makes, in the memory that it has where that is enough.
     ///
     /// # Errors
-    /// Operands on different devices; a device other than the CPU.
+    /// Operands on different devices; no memory on the device.
     pub fn assign_rows(&mut self, rows: &Tensor) -> Result<()> {
         together("weight", &self.device, &[rows.device()])?;
-        self.hold_rows(elements(rows)?);
-        Ok(())
+        match rows.device() {
+            Device::Cpu => {
+                self.hold_rows(elements(rows));
+                Ok(())
+            }
+            Device::Gpu(gpu) => {
+                let out = self.columns_for(gpu, rows.rows(), rows.width())?;
+                // SAFETY: columns for these rows.
+                unsafe { gpu::weight::of_rows(gpu, rows, out) }
+            }
+        }
     }
 
     /// Becomes what [`Weight::of_columns`] makes, in the memory that it has where that is enough.
     ///
     /// # Errors
-    /// Operands on different devices; a device other than the CPU.
+    /// Operands on different devices; no memory on the device.
     pub fn assign_columns(&mut self, rows: &Tensor) -> Result<()> {
         together("weight", &self.device, &[rows.device()])?;
-        self.hold_columns(elements(rows)?);
-        Ok(())
+        match rows.device() {
+            Device::Cpu => {
+                self.hold_columns(elements(rows));
+                Ok(())
+            }
+            Device::Gpu(gpu) => {
+                let out = self.columns_for(gpu, rows.width(), rows.rows())?;
+                // SAFETY: a column for each of these rows.
+                unsafe { gpu::weight::of_columns(gpu, rows, out) }
+            }
+        }
+    }
+
+    fn nothing_on(device: &Device) -> Result<Self> {
+        let memory = match device {
+            Device::Cpu => return Ok(Self::empty()),
+            Device::Gpu(gpu) => Memory::Columns(Buffer::new(gpu, 0)?),
+        };
+        Ok(Self { device: device.clone(), dtype: DType::F32, k: 0, n: 0, memory })
     }
 
     /// A weight without elements, on the CPU.
@@ -62,6 +89,16 @@ impl Weight {
 
     fn hold_columns(&mut self, rows: Matrix<'_>) {
         rows.pack_all_columns(self.panels_for(rows.columns(), rows.rows()));
+    }
+
+    /// Becomes `[k, n]` in f32 on a GPU; its columns, whose elements are yet to be written.
+    fn columns_for(&mut self, gpu: &Gpu, k: usize, n: usize) -> Result<params::Rows> {
+        (self.dtype, self.k, self.n) = (DType::F32, k, n);
+        let bytes = n * gpu::pitch(k) * DType::F32.bytes();
+        if self.bytes() < bytes {
+            self.memory = Memory::Columns(Buffer::new(gpu, bytes)?);
+        }
+        Ok(self.device_columns())
     }
 
     /// Becomes `[k, n]` in f32; its panels, whose elements are yet to be written.
@@ -80,9 +117,6 @@ impl Weight {
     }
 }
 
-fn elements(rows: &Tensor) -> Result<Matrix<'_>> {
-    match rows.device() {
-        Device::Cpu => Ok(Matrix::new(rows.data(), rows.rows(), rows.width())),
-        Device::Gpu(gpu) => missing("weight of rows", gpu),
-    }
+fn elements(rows: &Tensor) -> Matrix<'_> {
+    Matrix::new(rows.data(), rows.rows(), rows.width())
 }

@@ -6,6 +6,7 @@
 mod attention;
 mod products;
 mod rows;
+mod training;
 
 use fathom::{Device, Emulated};
 use fathom_emulator::{Options, mutation};

@@ -1,7 +1,7 @@
 //! Activations by themselves, and their slopes.
 
 use fathom::{
-    DType, Device,
+    DType,
     ops::{
         activation::{Activation, activation, activation_backward},
         linear::{Epilogue, linear},
@@ -13,7 +13,7 @@ use fathom_testkit::{
     reference::{self, Real},
 };
 
-use crate::common::{on_any_pool, tensor, weight, written};
+use crate::common::{devices, on_any_pool, tensor, weight, written};
 
 const KINDS: [Activation; 3] = [Activation::GeluTanh, Activation::GeluErf, Activation::SwiGlu];
 
@@ -29,13 +29,18 @@ fn inputs(seed: u64, count: usize) -> Vec<f32> {
 #[test]
 fn epilogues_do_the_same() {
     let (rows, k, n) = (13, 17, 66);
-    let x = tensor(&Device::Cpu, rows, k, &inputs(1, rows * k));
-    let w = weight(&Device::Cpu, DType::F32, k, n, &inputs(2, k * n));
-    let product = written(&Device::Cpu, |out| linear(&x, &w, None, Epilogue::None, out));
-    for (kind, epilogue) in KINDS.into_iter().zip([Epilogue::GeluTanh, Epilogue::GeluErf, Epilogue::SwiGlu]) {
-        let fused = written(&Device::Cpu, |out| linear(&x, &w, None, epilogue, out));
-        let apart = written(&Device::Cpu, |out| activation(kind, &product, out));
-        assert_same_bits(&format!("{kind:?}"), apart.data(), fused.data());
+    for device in &devices() {
+        let x = tensor(device, rows, k, &inputs(1, rows * k));
+        let w = weight(device, DType::F32, k, n, &inputs(2, k * n));
+        let product = written(device, |out| linear(&x, &w, None, Epilogue::None, out));
+        let product = tensor(device, rows, n, product.data());
+        for (kind, epilogue) in
+            KINDS.into_iter().zip([Epilogue::GeluTanh, Epilogue::GeluErf, Epilogue::SwiGlu])
+        {
+            let fused = written(device, |out| linear(&x, &w, None, epilogue, out));
+            let apart = written(device, |out| activation(kind, &product, out));
+            assert_same_bits(&format!("{device} {kind:?}"), apart.data(), fused.data());
+        }
     }
 }
 
@@ -65,15 +70,17 @@ fn gradients_near_float64() {
     for (index, kind) in KINDS.into_iter().enumerate() {
         for (rows, width) in SHAPES {
             let (x, dy) = (inputs(3, rows * width * kind.inputs()), Inputs::new(4).bell(rows * width));
-            let (xs, dys) = (
-                tensor(&Device::Cpu, rows, width * kind.inputs(), &x),
-                tensor(&Device::Cpu, rows, width, &dy),
-            );
-            let context = format!("{kind:?} [{rows}, {width}], {index}");
-            let got = on_any_pool(&context, || {
-                written(&Device::Cpu, |dx| activation_backward(kind, &xs, &dys, dx)).into_data().unwrap()
-            });
-            assert_near(&context, &got, &slopes::<f32>(kind, &x, &dy), &slopes::<f64>(kind, &x, &dy), 10);
+            for device in devices() {
+                let (xs, dys) = (
+                    tensor(&device, rows, width * kind.inputs(), &x),
+                    tensor(&device, rows, width, &dy),
+                );
+                let context = format!("{device} {kind:?} [{rows}, {width}], {index}");
+                let got = on_any_pool(&context, || {
+                    written(&device, |dx| activation_backward(kind, &xs, &dys, dx)).into_data().unwrap()
+                });
+                assert_near(&context, &got, &slopes::<f32>(kind, &x, &dy), &slopes::<f64>(kind, &x, &dy), 10);
+            }
         }
     }
 }
@@ -82,13 +89,15 @@ fn gradients_near_float64() {
 #[test]
 fn slopes_saturate() {
     let x = [-1e4, -200.0, 200.0, 1e4];
-    let ones = tensor(&Device::Cpu, 1, 4, &[1.0; 4]);
-    for kind in [Activation::GeluTanh, Activation::GeluErf] {
-        let x = tensor(&Device::Cpu, 1, 4, &x);
-        let got = written(&Device::Cpu, |dx| activation_backward(kind, &x, &ones, dx));
-        assert_eq!(got.data(), [0.0, 0.0, 1.0, 1.0], "{kind:?}");
+    for device in &devices() {
+        let ones = tensor(device, 1, 4, &[1.0; 4]);
+        for kind in [Activation::GeluTanh, Activation::GeluErf] {
+            let x = tensor(device, 1, 4, &x);
+            let got = written(device, |dx| activation_backward(kind, &x, &ones, dx));
+            assert_eq!(got.data(), [0.0, 0.0, 1.0, 1.0], "{device} {kind:?}");
+        }
+        let pairs = tensor(device, 1, 8, &x.map(|x| [x, 3.0]).concat());
+        let got = written(device, |dx| activation_backward(Activation::SwiGlu, &pairs, &ones, dx));
+        assert_eq!(got.data(), [0.0, 0.0, 0.0, 0.0, 3.0, 200.0, 3.0, 1e4], "{device}");
     }
-    let pairs = tensor(&Device::Cpu, 1, 8, &x.map(|x| [x, 3.0]).concat());
-    let got = written(&Device::Cpu, |dx| activation_backward(Activation::SwiGlu, &pairs, &ones, dx));
-    assert_eq!(got.data(), [0.0, 0.0, 0.0, 0.0, 3.0, 200.0, 3.0, 1e4]);
 }

@@ -4,11 +4,9 @@ use fathom::{
     Device, Tensor,
     ops::adam::{AdamW, EllisAdam, Moments, Step, adamw, ellis_adam},
 };
-use fathom_testkit::{inputs::Inputs, tolerance::UNIT};
+use fathom_testkit::{compare::assert_same_bits, inputs::Inputs, tolerance::UNIT};
 
-use crate::common::{on_any_pool, tensor};
-
-const CPU: Device = Device::Cpu;
+use crate::common::{devices, on_any_pool, tensor};
 
 /// Gradients of `steps` steps, a tenth of the elements always 0.
 fn gradients(count: usize, steps: usize) -> Vec<Vec<f32>> {
@@ -23,15 +21,16 @@ fn gradients(count: usize, steps: usize) -> Vec<Vec<f32>> {
 
 /// Parameter and moments after each of the gradients.
 fn run(
+    device: &Device,
     start: &[f32],
     gradients: &[Vec<f32>],
     step: impl Fn(&mut Tensor, &Tensor, &mut Moments, u32),
 ) -> Vec<[Vec<f32>; 3]> {
-    let mut parameter = tensor(&CPU, 1, start.len(), start);
+    let mut parameter = tensor(device, 1, start.len(), start);
     let mut moments = Moments::of(&parameter).unwrap();
     let one = |(index, gradient): (usize, &Vec<f32>)| {
-        step(&mut parameter, &tensor(&CPU, 1, start.len(), gradient), &mut moments, index as u32 + 1);
-        [&parameter, &moments.first, &moments.second].map(|x| x.data().to_vec())
+        step(&mut parameter, &tensor(device, 1, start.len(), gradient), &mut moments, index as u32 + 1);
+        [&parameter, &moments.first, &moments.second].map(|x| x.to_vec().unwrap())
     };
     gradients.iter().enumerate().map(one).collect()
 }
@@ -122,17 +121,22 @@ fn steps_near_float64() {
         let (start, gradients) = (Inputs::new(2).bell(count), gradients(count, 7));
         let halves =
             |index: usize| gradients[index].iter().map(|&g| f64::from(g * FACTOR)).collect::<Vec<f64>>();
-        let got =
-            run(&start, &gradients, |p, g, m, t| adamw(p, g, m, ADAMW, Step { t, factor: FACTOR }).unwrap());
-        assert_steps_near("AdamW", &got, ADAMW.lr, &mut Exact::new(&start), |exact, index| {
-            exact.adamw(&halves(index), ADAMW, index as i32 + 1);
-        });
-        let got = run(&start, &gradients, |p, g, m, t| {
-            ellis_adam(p, g, m, ELLIS, Step { t, factor: FACTOR }).unwrap()
-        });
-        assert_steps_near("ELLISAdam", &got, ELLIS.lr, &mut Exact::new(&start), |exact, index| {
-            exact.ellis_adam(&halves(index), ELLIS, index as i32 + 1);
-        });
+        for device in devices() {
+            let got = run(&device, &start, &gradients, |p, g, m, t| {
+                adamw(p, g, m, ADAMW, Step { t, factor: FACTOR }).unwrap()
+            });
+            let name = format!("{device}, AdamW");
+            assert_steps_near(&name, &got, ADAMW.lr, &mut Exact::new(&start), |exact, index| {
+                exact.adamw(&halves(index), ADAMW, index as i32 + 1);
+            });
+            let got = run(&device, &start, &gradients, |p, g, m, t| {
+                ellis_adam(p, g, m, ELLIS, Step { t, factor: FACTOR }).unwrap()
+            });
+            let name = format!("{device}, ELLISAdam");
+            assert_steps_near(&name, &got, ELLIS.lr, &mut Exact::new(&start), |exact, index| {
+                exact.ellis_adam(&halves(index), ELLIS, index as i32 + 1);
+            });
+        }
     }
 }
 
@@ -142,11 +146,11 @@ fn same_bits_on_any_pool() {
     let (start, gradients) = (Inputs::new(3).bell(20_000), gradients(20_000, 3));
     on_any_pool("AdamW", || {
         let at = |t| Step { t, factor: 1.0 };
-        run(&start, &gradients, |p, g, m, t| adamw(p, g, m, ADAMW, at(t)).unwrap()).concat().concat()
+        run(&Device::Cpu, &start, &gradients, |p, g, m, t| adamw(p, g, m, ADAMW, at(t)).unwrap()).concat().concat()
     });
     on_any_pool("ELLISAdam", || {
         let at = |t| Step { t, factor: 1.0 };
-        run(&start, &gradients, |p, g, m, t| ellis_adam(p, g, m, ELLIS, at(t)).unwrap()).concat().concat()
+        run(&Device::Cpu, &start, &gradients, |p, g, m, t| ellis_adam(p, g, m, ELLIS, at(t)).unwrap()).concat().concat()
     });
 }
 
@@ -154,16 +158,47 @@ fn same_bits_on_any_pool() {
 #[test]
 fn known_steps() {
     let rule = AdamW { lr: 0.25, betas: [0.9, 0.999], eps: 0.0, weight_decay: 0.5 };
-    let got = run(&[4.0, 4.0, 4.0], &[vec![1e-3, -70.0, 1e-9]], |p, g, m, t| {
-        adamw(p, g, m, AdamW { eps: 0.0, ..rule }, Step { t, factor: 1.0 }).unwrap();
-    });
-    for (got, expected) in got[0][0].iter().zip([3.25, 3.75, 3.25]) {
-        assert!((got - expected).abs() < 1e-5, "{got} for {expected}");
+    for device in devices() {
+        let got = run(&device, &[4.0, 4.0, 4.0], &[vec![1e-3, -70.0, 1e-9]], |p, g, m, t| {
+            adamw(p, g, m, AdamW { eps: 0.0, ..rule }, Step { t, factor: 1.0 }).unwrap();
+        });
+        for (got, expected) in got[0][0].iter().zip([3.25, 3.75, 3.25]) {
+            assert!((got - expected).abs() < 1e-5, "{device}: {got} for {expected}");
+        }
+        let got = run(&device, &[4.0], &[vec![0.0]], |p, g, m, t| {
+            adamw(p, g, m, AdamW { eps: 1e-8, ..rule }, Step { t, factor: 1.0 }).unwrap();
+        });
+        assert_eq!(got[0][0], [3.5], "{device}");
     }
-    let got = run(&[4.0], &[vec![0.0]], |p, g, m, t| {
-        adamw(p, g, m, AdamW { eps: 1e-8, ..rule }, Step { t, factor: 1.0 }).unwrap();
-    });
-    assert_eq!(got[0][0], [3.5]);
+}
+
+/// Rows of a matrix, of any number and width, are the elements of a vector; those of AdamW have the same bits on every device.
+#[test]
+fn rows_of_matrices() {
+    for (rows, width) in [(1, 1), (7, 33), (70, 5), (3, 2100)] {
+        let (start, gradients) = (Inputs::new(4).bell(rows * width), gradients(rows * width, 2));
+        let of = |device: &Device, ellis: bool| {
+            let mut parameter = tensor(device, rows, width, &start);
+            let mut moments = Moments::of(&parameter).unwrap();
+            for (index, gradient) in gradients.iter().enumerate() {
+                let gradient = tensor(device, rows, width, gradient);
+                let at = Step { t: index as u32 + 1, factor: FACTOR };
+                match ellis {
+                    true => ellis_adam(&mut parameter, &gradient, &mut moments, ELLIS, at).unwrap(),
+                    false => adamw(&mut parameter, &gradient, &mut moments, ADAMW, at).unwrap(),
+                }
+            }
+            [&parameter, &moments.first, &moments.second].map(|x| x.to_vec().unwrap()).concat()
+        };
+        for device in devices() {
+            let context = format!("{device} [{rows}, {width}]");
+            assert_same_bits(&context, &of(&device, false), &of(&Device::Cpu, false));
+            // The mean over the tensor rounds in another order, and so does every update by it.
+            for (got, expected) in of(&device, true).iter().zip(of(&Device::Cpu, true)) {
+                assert!((got - expected).abs() <= 1e-6 * expected.abs().max(0.1), "{context}: {got} {expected}");
+            }
+        }
+    }
 }
 
 /// The published optimizer's steps, five of them along a schedule of learning rates; recorded to seven digits.
@@ -185,7 +220,7 @@ fn ellis_adam_as_published() {
         [0.1844767, -0.06100405, -0.3491814, 0.003680623, 0.4176815, 0.03229363],
         [0.1908635, -0.08036182, -0.3352141, 0.02833162, 0.4192824, 0.04906863],
     ];
-    let got = run(&start, &gradients.map(|g| g.to_vec()), |p, g, m, t| {
+    let got = run(&Device::Cpu, &start, &gradients.map(|g| g.to_vec()), |p, g, m, t| {
         let rule = EllisAdam { lr: lrs[t as usize - 1], peak: 0.04, weight_decay: 0.04, ..ELLIS };
         ellis_adam(p, g, m, rule, Step { t, factor: 1.0 }).unwrap();
     });

@@ -8,12 +8,12 @@ use fathom_testkit::{
     reference,
 };
 
-use crate::common::{added, on_any_pool};
+use crate::common::{added, devices, on_any_pool};
 
 /// Losses, then the gradient.
-fn both(logits: &[f32], width: usize, targets: &[Option<u32>], scale: f32) -> Vec<f32> {
+fn both(device: &Device, logits: &[f32], width: usize, targets: &[Option<u32>], scale: f32) -> Vec<f32> {
     let mut losses = Vec::new();
-    let gradient = added(&Device::Cpu, targets.len(), width, logits, |logits| {
+    let gradient = added(device, targets.len(), width, logits, |logits| {
         losses = cross_entropy(logits, targets, scale)?;
         Ok(())
     });
@@ -24,16 +24,20 @@ fn both(logits: &[f32], width: usize, targets: &[Option<u32>], scale: f32) -> Ve
 /// within an ulp; a loss takes two.
 #[test]
 fn near_float64_on_any_pool() {
+    devices().iter().for_each(near_float64);
+}
+
+fn near_float64(device: &Device) {
     for width in [1, 2, 31, 64, 65, 1000, 4101] {
         for spread in [0.1, 1.0, 20.0] {
             let mut inputs = Inputs::new(width as u64);
             let logits: Vec<f32> = inputs.bell(13 * width).iter().map(|x| spread * x).collect();
             let targets: Vec<Option<u32>> =
                 (0..13).map(|row| (row % 5 != 3).then(|| inputs.below(width) as u32)).collect();
-            let context = format!("{width} logits of {spread}");
+            let context = format!("{device}, {width} logits of {spread}");
             for rows in [0, 1, 13] {
                 let (logits, targets) = (&logits[..rows * width], &targets[..rows]);
-                let got = on_any_pool(&context, || both(logits, width, targets, 0.25));
+                let got = on_any_pool(&context, || both(device, logits, width, targets, 0.25));
                 let (losses, gradients) = got.split_at(rows);
                 for (row, (gradient, target)) in gradients.chunks(width).zip(targets).enumerate() {
                     let Some(target) = *target else {
@@ -68,23 +72,29 @@ fn near_float64_on_any_pool() {
 /// Two even chances: ln 2, and half a unit each way.
 #[test]
 fn known_values() {
-    let got = both(&[3.0, 3.0, 0.0, f32::NEG_INFINITY], 2, &[Some(0), Some(0)], 1.0);
-    assert_eq!(got, [2f32.ln(), 0.0, -0.5, 0.5, 0.0, 0.0]);
+    for device in devices() {
+        let got = both(&device, &[3.0, 3.0, 0.0, f32::NEG_INFINITY], 2, &[Some(0), Some(0)], 1.0);
+        assert_eq!(got, [2f32.ln(), 0.0, -0.5, 0.5, 0.0, 0.0], "{device}");
+    }
 }
 
 /// Nothing of a row without a target is read, and rows do not depend on each other.
 #[test]
 fn rows_are_independent() {
+    devices().iter().for_each(independent);
+}
+
+fn independent(device: &Device) {
     let width = 70;
     let logits = Inputs::new(1).bell(5 * width);
     let targets = [Some(3), Some(0), Some(69), Some(7), Some(7)];
-    let all = both(&logits, width, &targets, 1.0);
+    let all = both(device, &logits, width, &targets, 1.0);
     for row in 0..5 {
         let mut among = poisoned(5 * width);
         let of = row * width..(row + 1) * width;
         among[of.clone()].copy_from_slice(&logits[of.clone()]);
         let only: Vec<Option<u32>> = (0..5).map(|i| targets[row].filter(|_| i == row)).collect();
-        let got = both(&among, width, &only, 1.0);
+        let got = both(device, &among, width, &only, 1.0);
         assert_same_bits("loss", &got[row..=row], &all[row..=row]);
         assert_same_bits("gradient", &got[5..][of.clone()], &all[5..][of]);
         assert!(got[5 + ((row + 1) % 5) * width..][..width].iter().all(|&x| x == 0.0));

@@ -174,13 +174,15 @@ fn gradients_of_tables() {
                 let place = &mut expected[id as usize * width..][..width];
                 place.iter_mut().zip(dy).for_each(|(place, dy)| *place += 4.0 * dy);
             }
-            let dy = tensor(&Device::Cpu, rows, width, &dy);
-            let context = format!("{rows} ids of {vocabulary}, {width} channels");
-            let got = on_any_pool(&context, || {
-                let add = |table: &mut _| embedding_backward(&ids, &dy, 4.0, table);
-                added(&Device::Cpu, vocabulary, width, &table, add).into_data().unwrap()
-            });
-            assert_eq!(got, expected, "{context}");
+            for device in devices() {
+                let dy = tensor(&device, rows, width, &dy);
+                let context = format!("{device}, {rows} ids of {vocabulary}, {width} channels");
+                let got = on_any_pool(&context, || {
+                    let add = |table: &mut _| embedding_backward(&ids, &dy, 4.0, table);
+                    added(&device, vocabulary, width, &table, add).into_data().unwrap()
+                });
+                assert_eq!(got, expected, "{context}");
+            }
         }
     }
 }
@@ -196,7 +198,9 @@ fn gradients_of_a_table_are_chains() {
         let place = &mut expected[id as usize * 7..][..7];
         place.iter_mut().zip(dy).for_each(|(place, dy)| *place = 0.3f32.mul_add(*dy, *place));
     }
-    let dy = tensor(&Device::Cpu, 200, 7, &dy);
-    let got = added(&Device::Cpu, 3, 7, &table, |table| embedding_backward(&ids, &dy, 0.3, table));
-    assert_same_bits("chains", got.data(), &expected);
+    for device in devices() {
+        let dy = tensor(&device, 200, 7, &dy);
+        let got = added(&device, 3, 7, &table, |table| embedding_backward(&ids, &dy, 0.3, table));
+        assert_same_bits(&format!("{device}, chains"), got.data(), &expected);
+    }
 }

@@ -56,3 +56,47 @@ fn operands_are_copied() {
         }
     }
 }
+
+/// Columns of all rows, and put in their place again; clones keep what they had.
+#[test]
+fn columns_are_copied() {
+    let mut inputs = Inputs::new(3);
+    for (rows, width, columns) in [(0, 5, 1..3), (1, 1, 0..1), (3, 40, 7..40), (13, 33, 5..5), (70, 129, 0..64)] {
+        let (data, part) = (inputs.bell(rows * width), inputs.bell(rows * columns.len()));
+        let of_row = |row: usize| &data[row * width..][columns.clone()];
+        let expected: Vec<f32> = (0..rows).flat_map(of_row).copied().collect();
+        for device in devices() {
+            let context = format!("{device} {columns:?} of [{rows}, {width}]");
+            let mut x = tensor(&device, rows, width, &data);
+            let got = written(&device, |out| x.columns(columns.clone(), out));
+            assert_same_bits(&context, got.data(), &expected);
+            let before = x.clone();
+            x.put_columns(columns.start, &tensor(&device, rows, columns.len(), &part)).unwrap();
+            let mut replaced = data.clone();
+            for row in 0..rows {
+                let from = &part[row * columns.len()..(row + 1) * columns.len()];
+                replaced[row * width..][columns.clone()].copy_from_slice(from);
+            }
+            assert_same_bits(&context, &x.to_vec().unwrap(), &replaced);
+            assert_same_bits(&context, &before.to_vec().unwrap(), &data);
+        }
+    }
+}
+
+/// Zeros, whatever was there, and not in clones.
+#[test]
+fn clears() {
+    for (rows, width) in [(0, 3), (3, 0), (1, 1), (7, 33), (2, 2100)] {
+        let data = Inputs::new(4).bell(rows * width);
+        for device in devices() {
+            let mut x = tensor(&device, rows, width, &data);
+            let before = x.clone();
+            x.clear().unwrap();
+            let zeros = vec![0.0; rows * width];
+            assert_same_bits(&format!("{device} [{rows}, {width}]"), &x.to_vec().unwrap(), &zeros);
+            assert_same_bits(&format!("{device}, a clone"), &before.to_vec().unwrap(), &data);
+            let fresh = Tensor::zeros(&device, rows, width).unwrap();
+            assert_same_bits(&format!("{device}, new"), &fresh.to_vec().unwrap(), &zeros);
+        }
+    }
+}

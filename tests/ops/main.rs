@@ -20,6 +20,7 @@ mod errors;
 mod errors_training;
 mod foreign;
 mod gather;
+mod heads;
 mod kv;
 mod layer_norm;
 mod linear;

@@ -11,9 +11,7 @@ use fathom_testkit::{
     shapes::{ROWS, WIDTHS},
 };
 
-use crate::common::{on_any_pool, poisoned_tensor, tensor, vector};
-
-const CPU: Device = Device::Cpu;
+use crate::common::{devices, on_any_pool, poisoned_tensor, tensor, vector};
 
 struct Case {
     x: Vec<f32>,
@@ -45,14 +43,14 @@ impl Case {
     }
 
     /// dx, dw and db; RMSNorm has no bias.
-    fn gradients(&self, layer: bool, eps: f32) -> [Vec<f32>; 3] {
+    fn gradients(&self, device: &Device, layer: bool, eps: f32) -> [Vec<f32>; 3] {
         let Self { x, dy, weight, start } = self;
         let width = weight.len();
         let rows = x.len() / width;
-        let (x, dy) = (tensor(&CPU, rows, width, x), tensor(&CPU, rows, width, dy));
+        let (x, dy) = (tensor(device, rows, width, x), tensor(device, rows, width, dy));
         let (weight, [mut dw, mut db]) =
-            (vector(&CPU, weight), start.clone().map(|start| vector(&CPU, &start)));
-        let mut dx = poisoned_tensor(&CPU, rows, width);
+            (vector(device, weight), start.clone().map(|start| vector(device, &start)));
+        let mut dx = poisoned_tensor(device, rows, width);
         match layer {
             true => layer_norm_backward(&x, &weight, eps, &dy, &mut dx, &mut dw, &mut db),
             false => rms_norm_backward(&x, &weight, eps, &dy, &mut dx, &mut dw),
@@ -78,9 +76,10 @@ fn near_float64_on_any_pool() {
                 let plus_f32 = |sums: Vec<f32>, at: usize| {
                     sums.iter().zip(&start[at]).map(|(a, b)| a + b).collect::<Vec<_>>()
                 };
-                for layer in [true, false] {
-                    let context = format!("[{rows}, {width}]·{scale} + {shift}, LayerNorm: {layer}");
-                    let all = on_any_pool(&context, || case.gradients(layer, eps).concat());
+                let each = devices().into_iter().flat_map(|device| [(device.clone(), true), (device, false)]);
+                for (device, layer) in each {
+                    let context = format!("{device} [{rows}, {width}]·{scale} + {shift}, LayerNorm: {layer}");
+                    let all = on_any_pool(&context, || case.gradients(&device, layer, eps).concat());
                     let (dx, rest) = all.split_at(rows * width);
                     let (dw, db) = rest.split_at(width);
                     let (exact, naive) = match layer {
@@ -121,8 +120,9 @@ fn near_float64_on_any_pool() {
 fn rows_are_independent() {
     for width in [33, 96] {
         let case = Case::new(70, width, 1.0, 0.0);
-        for layer in [true, false] {
-            let [all, ..] = case.gradients(layer, 1e-5);
+        let each = devices().into_iter().flat_map(|device| [(device.clone(), true), (device, false)]);
+        for (device, layer) in each {
+            let [all, ..] = case.gradients(&device, layer, 1e-5);
             for row in [0, 5, 63, 64, 69] {
                 let of = row * width..(row + 1) * width;
                 let alone = Case {
@@ -131,7 +131,7 @@ fn rows_are_independent() {
                     weight: case.weight.clone(),
                     start: case.start.clone(),
                 };
-                let [dx, ..] = alone.gradients(layer, 1e-5);
+                let [dx, ..] = alone.gradients(&device, layer, 1e-5);
                 assert_same_bits(&format!("row {row} of {width}, LayerNorm: {layer}"), &dx, &all[of]);
             }
         }

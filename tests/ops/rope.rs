@@ -172,14 +172,18 @@ fn gradients_turn_back() {
                     let (cos, sin) = row.split_at(dim / 2);
                     cos.iter().copied().chain(sin.iter().map(|x| -x)).collect::<Vec<_>>()
                 });
-                let negative = tensor(&Device::Cpu, rows, dim, &negative.collect::<Vec<_>>());
+                let negative: Vec<f32> = negative.collect();
                 let data = inputs.bell(rows * width);
-                let back = |angles, turn: fn(&mut Tensor, usize, &Tensor, Layout) -> fathom::Result<()>| {
-                    let run = || added(&Device::Cpu, rows, width, &data, |x| turn(x, heads, angles, layout));
-                    on_any_pool("rope_backward", || run().into_data().unwrap())
-                };
-                let context = format!("{layout:?}, {rows} rows of {dim}");
-                assert_same_bits(&context, &back(&angles, rope_backward), &back(&negative, rope));
+                for device in devices() {
+                    let [forward, negative] =
+                        [angles.data(), &negative].map(|angles| tensor(&device, rows, dim, angles));
+                    let back = |angles, turn: fn(&mut Tensor, usize, &Tensor, Layout) -> fathom::Result<()>| {
+                        let run = || added(&device, rows, width, &data, |x| turn(x, heads, angles, layout));
+                        on_any_pool("rope_backward", || run().into_data().unwrap())
+                    };
+                    let context = format!("{device} {layout:?}, {rows} rows of {dim}");
+                    assert_same_bits(&context, &back(&forward, rope_backward), &back(&negative, rope));
+                }
             }
         }
     }

@@ -17,9 +17,7 @@ use fathom_testkit::{
     tolerance::{UNIT, against_naive},
 };
 
-use crate::common::{on_any_pool, poisoned_tensor, tensor, written};
-
-const CPU: Device = Device::Cpu;
+use crate::common::{devices, on_any_pool, poisoned_tensor, tensor, written};
 
 struct Case {
     heads: Heads,
@@ -61,9 +59,9 @@ impl Case {
         Self { heads: Heads { query, kv, dim }, windows, positions, q, k, v, dout, start: [dk, dv] }
     }
 
-    fn tensors(&self) -> [Tensor; 3] {
+    fn tensors(&self, device: &Device) -> [Tensor; 3] {
         let Heads { query, kv, dim } = self.heads;
-        let of = |rows, width, data: &[f32]| tensor(&CPU, rows, width, data);
+        let of = |rows, width, data: &[f32]| tensor(device, rows, width, data);
         [
             of(self.windows.len(), query * dim, &self.q),
             of(self.positions, kv * dim, &self.k),
@@ -72,14 +70,14 @@ impl Case {
     }
 
     /// The output, then the gradients of queries, keys and values.
-    fn run(&self) -> [Vec<f32>; 4] {
+    fn run(&self, device: &Device) -> [Vec<f32>; 4] {
         let Heads { query, kv, dim } = self.heads;
-        let [q, k, v] = self.tensors();
-        let out = written(&CPU, |out| window_attention(&q, &k, &v, self.heads, &self.windows, out));
-        let dout = tensor(&CPU, self.windows.len(), query * dim, &self.dout);
-        let mut dq = poisoned_tensor(&CPU, q.rows(), q.width());
+        let [q, k, v] = self.tensors(device);
+        let out = written(device, |out| window_attention(&q, &k, &v, self.heads, &self.windows, out));
+        let dout = tensor(device, self.windows.len(), query * dim, &self.dout);
+        let mut dq = poisoned_tensor(device, q.rows(), q.width());
         let [mut dk, mut dv] =
-            [0, 1].map(|which: usize| tensor(&CPU, self.positions, kv * dim, &self.start[which]));
+            [0, 1].map(|which: usize| tensor(device, self.positions, kv * dim, &self.start[which]));
         let gradients = Gradients { dq: &mut dq, dk: &mut dk, dv: &mut dv };
         window_attention_backward(&q, &k, &v, [&out, &dout], self.heads, &self.windows, gradients).unwrap();
         assert_eq!((dq.rows(), dq.width()), (q.rows(), q.width()));
@@ -87,11 +85,18 @@ impl Case {
     }
 
     fn near_float64(&self, context: &str) {
+        let takes = |device: &Device| *device == Device::Cpu || self.heads.dim <= 256;
+        for device in devices().iter().filter(|device| takes(device)) {
+            self.near_float64_on(device, &format!("{device} {context}"));
+        }
+    }
+
+    fn near_float64_on(&self, device: &Device, context: &str) {
         let Self { heads: Heads { query, kv, dim }, q, k, v, dout, start, .. } = self;
         let shape = Shape { query: *query, kv: *kv, dim: *dim };
         let windows: Vec<Range<usize>> =
             self.windows.iter().map(|window| window.first..window.first + window.visible).collect();
-        let all = on_any_pool(context, || self.run().concat());
+        let all = on_any_pool(context, || self.run(device).concat());
         let (out, rest) = all.split_at(q.len());
         let (dq, rest) = rest.split_at(q.len());
         let (dk, dv) = rest.split_at(k.len());
@@ -131,9 +136,11 @@ fn causal_sequences_near_float64() {
     Case::new((2, 1, 16), causal(&[300]), 2).near_float64("300 rows");
 }
 
-/// A head that is wider than what a tile multiplies at a time.
+/// A head that is wider than what a tile multiplies at a time; 256 channels are the most on a GPU.
 #[test]
 fn wide_heads_near_float64() {
+    Case::new((2, 1, 129), causal(&[15, 40]), 3).near_float64("129 channels");
+    Case::new((1, 1, 256), causal(&[40]), 3).near_float64("256 channels");
     Case::new((2, 1, 300), causal(&[15, 40]), 3).near_float64("300 channels");
     Case::new((1, 1, 1024), causal(&[13]), 3).near_float64("1024 channels");
 }
@@ -158,24 +165,30 @@ fn any_windows_near_float64() {
 #[test]
 fn a_single_position() {
     let case = Case::new((2, 1, 8), causal(&[1]), 7);
-    let [out, dq, dk, dv] = case.run();
-    assert_eq!(out, [&case.v[..], &case.v].concat());
-    // What rounding leaves of a difference of two sums of eight products.
-    let noise = |x: f32| x.abs() < 1e-5;
-    assert!(dq.iter().copied().all(noise), "{dq:?}");
-    assert!(dk.iter().zip(&case.start[0]).all(|(a, b)| noise(a - b)), "{dk:?}");
-    let both: Vec<f32> = case.dout[..8].iter().zip(&case.dout[8..]).map(|(a, b)| a + b).collect();
-    assert!(dv.iter().zip(&case.start[1]).zip(both).all(|((a, b), c)| noise(a - b - c)), "{dv:?}");
+    for device in devices() {
+        let [out, dq, dk, dv] = case.run(&device);
+        assert_eq!(out, [&case.v[..], &case.v].concat());
+        // What rounding leaves of a difference of two sums of eight products.
+        let noise = |x: f32| x.abs() < 1e-5;
+        assert!(dq.iter().copied().all(noise), "{dq:?}");
+        assert!(dk.iter().zip(&case.start[0]).all(|(a, b)| noise(a - b)), "{dk:?}");
+        let both: Vec<f32> = case.dout[..8].iter().zip(&case.dout[8..]).map(|(a, b)| a + b).collect();
+        assert!(dv.iter().zip(&case.start[1]).zip(both).all(|((a, b), c)| noise(a - b - c)), "{dv:?}");
+    }
 }
 
 /// A sequence's results and gradients are the same alone and among others, and its rows' results alone.
 #[test]
 fn sequences_are_independent() {
+    devices().iter().for_each(independent);
+}
+
+fn independent(device: &Device) {
     let heads = (4, 2, 16);
     let lengths = [13, 40, 7];
     let mut all = Case::new(heads, causal(&lengths), 8);
     all.start = [vec![0.0; all.k.len()], vec![0.0; all.v.len()]];
-    let together = all.run();
+    let together = all.run(device);
     let widths = [64, 64, 32, 32];
     let mut first = 0;
     for length in lengths {
@@ -184,15 +197,15 @@ fn sequences_are_independent() {
         (alone.q, alone.dout) = (part(&all.q, 64), part(&all.dout, 64));
         (alone.k, alone.v) = (part(&all.k, 32), part(&all.v, 32));
         alone.start = [vec![0.0; alone.k.len()], vec![0.0; alone.v.len()]];
-        for (index, (got, together)) in alone.run().iter().zip(&together).enumerate() {
-            let context = format!("{length} rows, result {index}");
+        for (index, (got, together)) in alone.run(device).iter().zip(&together).enumerate() {
+            let context = format!("{device}, {length} rows, result {index}");
             assert_same_bits(&context, got, &part(together, widths[index]));
         }
-        let [q, k, v] = alone.tensors();
+        let [_, k, v] = alone.tensors(device);
         for row in [0, length / 2, length - 1] {
-            let q = tensor(&CPU, 1, 64, q.row(row));
+            let q = tensor(device, 1, 64, &alone.q[row * 64..(row + 1) * 64]);
             let window = [Window { first: 0, visible: row + 1 }];
-            let got = written(&CPU, |out| window_attention(&q, &k, &v, alone.heads, &window, out));
+            let got = written(device, |out| window_attention(&q, &k, &v, alone.heads, &window, out));
             assert_same_bits(&format!("row {row}"), got.data(), &part(&together[0], 64)[row * 64..][..64]);
         }
         first += length;
@@ -204,7 +217,9 @@ fn sequences_are_independent() {
 fn no_rows() {
     let mut case = Case::new((2, 1, 8), causal(&[3]), 9);
     (case.windows, case.q, case.dout) = (Vec::new(), Vec::new(), Vec::new());
-    let [out, dq, dk, dv] = case.run();
-    assert!(out.is_empty() && dq.is_empty());
-    assert_eq!([dk, dv], case.start);
+    for device in devices() {
+        let [out, dq, dk, dv] = case.run(&device);
+        assert!(out.is_empty() && dq.is_empty());
+        assert_eq!([dk, dv], case.start, "{device}");
+    }
 }

@@ -176,7 +176,9 @@ fn rotations() {
             let x = inputs.bell(ROWS * width);
             let turns: Vec<f32> = inputs.bell(ROWS * dim).iter().map(|angle| angle.cos()).collect();
             let angles = Matrix::spoilt(&gpu, DType::F32, dim, &turns);
-            for rotate in [ROTATE_INTERLEAVED, ROTATE_HALF_SPLIT] {
+            for (rotate, direction) in
+                [(ROTATE_INTERLEAVED, 1.0), (ROTATE_HALF_SPLIT, 1.0), (ROTATE_HALF_SPLIT, -1.0)]
+            {
                 let [got, naive] = both(
                     &gpu,
                     pair!("rope", "rope"),
@@ -191,10 +193,10 @@ fn rotations() {
                         heads: heads as u32,
                         head_dim: dim as u32,
                         rotate,
-                        padding: 0,
+                        direction,
                     },
                 );
-                let context = format!("{gpu:?}, {heads} heads of {dim}, {rotate}");
+                let context = format!("{gpu:?}, {heads} heads of {dim}, {rotate}, {direction}");
                 assert_same_bits(&context, &got, &naive);
                 for (got, x) in got.chunks(width).zip(x.chunks(width)) {
                     assert_same_bits(&context, &got[heads * dim..], &x[heads * dim..]);

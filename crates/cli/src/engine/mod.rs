@@ -131,12 +131,9 @@ impl Engine {
 pub(crate) fn parity(path: &Path, device: &Device) -> Result<Vec<Check>> {
     let folder = folder(Some(path))?;
     let mut lines = run(&folder, device).map_err(engine)?;
-    // Losses and gradients, which stand there as not computed; the operations of training have no kernels yet.
-    let of_training = match device {
-        Device::Gpu(_) => Ok(Vec::new()),
-        _ => fathom_train::parity::run(&folder, device),
-    };
-    let of_training = of_training.map_err(|cause| Error::Engine(cause.into()))?;
+    // Losses and gradients, which stand there as not computed.
+    let of_training =
+        fathom_train::parity::run(&folder, device).map_err(|cause| Error::Engine(cause.into()))?;
     for line in &mut lines {
         if let Some(found) = of_training.iter().find(|found| found.name == line.name) {
             line.clone_from(found);

@@ -288,10 +288,11 @@ impl Huginn {
         let h = self.width;
         let mut of_input = Tensor::zeros(embedded.device(), h, h)?;
         linear_backward_weight(embedded, dinjected, &mut of_input)?;
-        let (of_state, of_input) = (dhalf.to_vec()?, of_input.to_vec()?);
-        let rows = of_state.chunks(h).zip(of_input.chunks(h));
-        let whole = rows.flat_map(|(state, input)| [state, input].concat()).collect();
-        add(&mut gradients[self.adapter], &Tensor::new(embedded.device(), h, 2 * h, whole)?)?;
+        let mut whole = Tensor::empty(embedded.device());
+        whole.reshape(h, 2 * h)?;
+        whole.put_columns(0, dhalf)?;
+        whole.put_columns(h, &of_input)?;
+        add(&mut gradients[self.adapter], &whole)?;
         let mut de = Tensor::empty(embedded.device());
         linear(dinjected, &self.halves[1].backward, None, Epilogue::None, &mut de)?;
         Ok(de)
@@ -376,10 +377,8 @@ struct Ids {
 /// The columns of the adapter that read the state, and those that read the embedded input, each `[h, h]`.
 fn halves(adapter: &Tensor) -> Result<[Tensor; 2]> {
     let h = adapter.rows();
-    let elements = adapter.to_vec()?;
-    let half = |first: usize| -> Result<Tensor> {
-        let columns = elements.chunks(2 * h).flat_map(|row| row[first..first + h].iter().copied());
-        Ok(Tensor::new(adapter.device(), h, h, columns.collect())?)
-    };
-    Ok([half(0)?, half(h)?])
+    let mut halves = [Tensor::empty(adapter.device()), Tensor::empty(adapter.device())];
+    adapter.columns(0..h, &mut halves[0])?;
+    adapter.columns(h..2 * h, &mut halves[1])?;
+    Ok(halves)
 }

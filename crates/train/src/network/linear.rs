@@ -123,7 +123,8 @@ impl Linear {
             } else {
                 let mut whole = Tensor::zeros(x.device(), 1, self.forward.n())?;
                 linear_backward_bias(dy, &mut whole)?;
-                let part = Tensor::vector(x.device(), whole.to_vec()?[..narrow].to_vec())?;
+                let mut part = Tensor::empty(x.device());
+                whole.columns(0..narrow, &mut part)?;
                 add(&mut gradients[bias.id], &part)?;
             }
         }
@@ -172,7 +173,7 @@ fn padded(bias: &Tensor, n: usize) -> Result<Tensor> {
     if bias.width() == n {
         return Ok(bias.clone());
     }
-    let mut whole = bias.to_vec()?;
-    whole.resize(n, 0.0);
-    Ok(Tensor::vector(bias.device(), whole)?)
+    let mut whole = Tensor::zeros(bias.device(), 1, n)?;
+    whole.put_columns(0, bias)?;
+    Ok(whole)
 }

@@ -4,6 +4,7 @@
 
 mod annotate;
 mod data;
+mod devices;
 mod parity;
 mod reward;
 mod run;

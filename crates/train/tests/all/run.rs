@@ -338,6 +338,32 @@ fn what_does_not_fit_is_refused() {
     }
 }
 
+/// A run in the kernels: the CPU's problems, draws and rates, losses within 1e-5 while steps are few and small.
+#[test]
+fn runs_on_the_emulated_gpu() {
+    let (place, mut config) = prepared(DEPTH);
+    (config.steps, config.batch, config.data.validate, config.optimizer.lr) = (2, 2, 2, 1e-5);
+    let run = |device: &Device, name: &str| {
+        let out = place.path().join(name);
+        let last = Run::open(config.clone(), &out, device).unwrap().finish(|_, _| ()).unwrap();
+        Model::load(&Folder::open(&last).unwrap(), &Device::Cpu, DType::F32).unwrap();
+        told(&out)
+    };
+    let (got, expected) = (run(&Device::emulated().unwrap(), "emulated"), run(&Device::Cpu, "cpu"));
+    assert_eq!(got.len(), expected.len());
+    let near = |a: f64, b: f64| (a - b).abs() <= 1e-5 * b.abs().max(1.0);
+    for lines in got.iter().zip(&expected) {
+        let alike = match lines {
+            (Line::Step { loss, lr, .. }, Line::Step { loss: l, lr: r, .. }) => near(*loss, *l) && lr == r,
+            (Line::Validation { losses, .. }, Line::Validation { losses: theirs, .. }) => {
+                losses.iter().zip(theirs).all(|(a, b)| a.r == b.r && near(a.loss, b.loss))
+            }
+            (ours, theirs) => ours == theirs,
+        };
+        assert!(alike, "{lines:?}");
+    }
+}
+
 #[test]
 fn another_configuration_does_not_go_on() {
     let (place, mut config) = prepared(DEPTH);
