@@ -117,7 +117,7 @@ fn beams(device: &Device, name: &str, perturbation: Perturbation) -> Vec<(Vec<Ve
 #[test]
 fn beam_search_with_a_reward_model() {
     for device in devices() {
-        for name in ["coconut-tiny", "colar-tiny"] {
+        for name in ["coconut-tiny", "codi-tiny", "colar-tiny"] {
             for perturbation in [LATENT, NOISE] {
                 let (ours, theirs) =
                     (beams(&device, name, perturbation), beams(&Device::Cpu, name, perturbation));
@@ -137,27 +137,38 @@ fn beam_search_with_a_reward_model() {
     }
 }
 
+/// Bit for bit the same alone, among 17 and among 65.
+fn same_at_any_n<R: Reasoner>(context: &str, reasoner: &R, perturbation: Perturbation) {
+    const MOST: usize = 65;
+    let of = |indices: Vec<usize>| {
+        let (latents, answers) = trajectories(reasoner, perturbation, &indices);
+        let bits = latents.into_iter().map(|rows| rows.concat().into_iter().map(f32::to_bits).collect());
+        bits.zip(answers).collect::<Vec<(Vec<u32>, Vec<u32>)>>()
+    };
+    let all = of((0..MOST).collect());
+    let distinct: HashSet<_> = all.iter().map(|(latents, _)| latents).collect();
+    assert_eq!(distinct.len(), MOST, "{context}: trajectories differ");
+    assert_eq!(of((0..17).collect()), all[..17], "{context}: N = 17");
+    for alone in [0, 16, MOST - 1] {
+        assert_eq!(of(vec![alone]), all[alone..=alone], "{context}: {alone} alone");
+    }
+}
+
 /// At any N, on either kind of card: passes of one row, of up to 16, of up to 64 and of more run on tiles of their own.
 #[test]
 fn a_trajectory_is_the_same_at_any_n() {
-    const MOST: usize = 65;
     let cards = [Emulated::sm_80(Default::default()), Emulated::sm_90a(Default::default())];
     for device in cards.map(|card| card.device()).into_iter().chain(Device::cuda(0)) {
-        let model = load("coconut-tiny", &device, DType::Bf16);
-        let Network::Chain(chain) = &model.network else { panic!("a chain") };
-        for perturbation in [DROPOUT, NOISE] {
-            let of = |indices: Vec<usize>| {
-                let (latents, answers) = trajectories(chain, perturbation, &indices);
-                let bits =
-                    latents.into_iter().map(|rows| rows.concat().into_iter().map(f32::to_bits).collect());
-                bits.zip(answers).collect::<Vec<(Vec<u32>, Vec<u32>)>>()
-            };
-            let all = of((0..MOST).collect());
-            let distinct: HashSet<_> = all.iter().map(|(latents, _)| latents).collect();
-            assert_eq!(distinct.len(), MOST, "{device} {perturbation:?}: trajectories differ");
-            assert_eq!(of((0..17).collect()), all[..17], "{device} {perturbation:?}: N = 17");
-            for alone in [0, 16, MOST - 1] {
-                assert_eq!(of(vec![alone]), all[alone..=alone], "{device} {perturbation:?}: {alone} alone");
+        for (name, perturbation) in [
+            ("coconut-tiny", DROPOUT),
+            ("coconut-tiny", NOISE),
+            ("colar-tiny", NOISE),
+            ("huginn-tiny", Perturbation::State),
+        ] {
+            let context = format!("{device} {name} {perturbation:?}");
+            match &load(name, &device, DType::Bf16).network {
+                Network::Chain(chain) => same_at_any_n(&context, chain, perturbation),
+                Network::Huginn(huginn) => same_at_any_n(&context, huginn, perturbation),
             }
         }
     }
