@@ -119,7 +119,7 @@ fn draw(curves: &Curves) -> std::result::Result<String, String> {
 /// Three panels beside each other, in the colours of their depths' losses.
 fn draw_states(area: &Area<'_>, curves: &Curves) -> Drawn {
     let (head, body) = area.split_vertically(HEAD_HEIGHT);
-    chart::heading(&head, "States after r iterations", "means over positions, of the validation problems")?;
+    chart::heading(&head, "States after r iterations", "means over positions of the validation problems; colours as above")?;
     let figures: [(&str, fn(&Dynamics) -> Option<f64>); 3] = [
         ("relative change", |states| Some(states.change)),
         ("token correlation", |states| states.correlation),
