@@ -21,6 +21,9 @@ const STATES_HEIGHT: u32 = 330;
 /// Figures of one kind, by step.
 type Points = Vec<(f64, f64)>;
 
+/// One of the figures of states.
+type Figure = fn(&Dynamics) -> Option<f64>;
+
 /// What the log of a run's folder holds so far.
 ///
 /// # Errors
@@ -119,8 +122,12 @@ fn draw(curves: &Curves) -> std::result::Result<String, String> {
 /// Three panels beside each other, in the colours of their depths' losses.
 fn draw_states(area: &Area<'_>, curves: &Curves) -> Drawn {
     let (head, body) = area.split_vertically(HEAD_HEIGHT);
-    chart::heading(&head, "States after r iterations", "means over positions, of the validation problems")?;
-    let figures: [(&str, fn(&Dynamics) -> Option<f64>); 3] = [
+    chart::heading(
+        &head,
+        "States after r iterations",
+        "means over positions of the validation problems; colours as above",
+    )?;
+    let figures: [(&str, Figure); 3] = [
         ("relative change", |states| Some(states.change)),
         ("token correlation", |states| states.correlation),
         ("norm", |states| Some(states.norm)),

@@ -150,7 +150,7 @@ fn every_method_survives_kills_and_answers() {
         }
         let left: Vec<_> =
             fs::read_dir(out.join("checkpoints")).unwrap().map(|one| one.unwrap().path()).collect();
-        assert_eq!(left, [killed.clone()], "only the last checkpoint stays");
+        assert_eq!(left, std::slice::from_ref(&killed), "only the last checkpoint stays");
         let curves = fs::read_to_string(out.join("curves.svg")).unwrap();
         assert!(curves.contains("training") && curves.contains(curve), "{curves}");
         let test = text(&place.path().join("data/test.jsonl"));

@@ -41,7 +41,7 @@ impl Sums {
             let norm = of(new.iter().map(|&x| f64::from(x).powi(2)).sum());
             let moved = new.iter().zip(old).map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2));
             self.norm += norm;
-            self.change += of(moved.sum()) / norm;
+            self.change += of(moved.sum()) / norm.max(f64::MIN_POSITIVE);
             self.positions += 1;
         }
         let mut first = 0;
@@ -73,7 +73,7 @@ fn correlation(states: &[f32], width: usize) -> f64 {
         let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / width as f64;
         let norm = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>().sqrt();
         for (sum, &x) in sum.iter_mut().zip(row) {
-            *sum += (f64::from(x) - mean) / norm;
+            *sum += (f64::from(x) - mean) / norm.max(f64::MIN_POSITIVE);
         }
     }
     let rows = (states.len() / width) as f64;
@@ -104,6 +104,8 @@ mod tests {
         let alike = of([[0.0; 4]; 4], after, &[2, 1, 1]);
         assert!((alike.correlation.unwrap() - 1.0).abs() < 1e-12 && (alike.change - 1.0).abs() < 1e-12);
         assert_eq!(of(after, after, &[1; 4]).correlation, None);
+        let none = of([[0.0; 4]; 4], [[0.0; 4]; 4], &[4]);
+        assert!(none.norm == 0.0 && none.change == 0.0 && none.correlation.unwrap().is_finite());
         assert_eq!(Sums::default().means(), None);
     }
 }

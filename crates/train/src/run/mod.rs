@@ -5,6 +5,7 @@
 
 mod config;
 mod learner;
+mod line;
 mod method;
 mod packing;
 pub(crate) mod problems;
@@ -22,9 +23,9 @@ use fathom_model::{
     folder::Folder,
     tokenizer::Tokenizer,
 };
-use serde::{Deserialize, Serialize};
 
 pub use config::{DataConfig, ModelConfig, OptimizerConfig, Progress, RunConfig};
+pub use line::{AtDepth, LOG, Line, Part};
 pub use method::{Method, Packing, Stage, Targets};
 
 use self::{
@@ -36,7 +37,6 @@ use crate::{
     data::{self, Worked},
     error::{Error, Result},
     journal::Journal,
-    objective::dynamics::Dynamics,
     optimizer::Optimizer,
     parameters::Gradients,
 };
@@ -49,81 +49,6 @@ pub(crate) const BESIDE: [&str; 5] = [
     "tokenizer_config.json",
     "special_tokens_map.json",
 ];
-
-/// The name of the log in a run's folder: a [`Line`] of JSON each.
-pub const LOG: &str = "log.jsonl";
-
-/// What a line of the log tells.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Line {
-    /// Of steps since the line before.
-    Step {
-        /// Steps taken.
-        step: u64,
-        /// Mean loss a target.
-        loss: f64,
-        /// Norm of the last gradients, before it was clipped.
-        norm: f64,
-        /// Learning rate of the last step.
-        lr: f64,
-        /// Tokens a second.
-        speed: f64,
-        /// What the loss is the sum of, where it is one.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        parts: Vec<Part>,
-    },
-    /// Of problems that it does not learn from.
-    Validation {
-        /// Steps taken.
-        step: u64,
-        /// One where there are no iterations.
-        losses: Vec<AtDepth>,
-    },
-    /// A checkpoint that is whole.
-    Checkpoint {
-        /// Steps taken.
-        step: u64,
-    },
-}
-
-/// A validation loss.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AtDepth {
-    /// Iterations of the core; 0 for a chain.
-    pub r: usize,
-    /// Mean loss a target.
-    pub loss: f64,
-    /// What the loss is the sum of, where it is one.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Part>,
-    /// What the last iteration does to the states.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub states: Option<Dynamics>,
-}
-
-/// A part of a loss, without its factor.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Part {
-    /// Which.
-    pub name: String,
-    /// Its mean.
-    pub loss: f64,
-}
-
-impl From<(&str, f64)> for Part {
-    fn from((name, loss): (&str, f64)) -> Self {
-        Self { name: name.to_owned(), loss }
-    }
-}
-
-impl Line {
-    fn step(&self) -> u64 {
-        match *self {
-            Line::Step { step, .. } | Line::Validation { step, .. } | Line::Checkpoint { step } => step,
-        }
-    }
-}
 
 /// A run that is under way.
 #[derive(Debug)]
@@ -236,7 +161,7 @@ impl Run {
     /// A value that is not finite, with the step and the last checkpoint; files that cannot be written.
     pub fn finish(&mut self, mut heard: impl FnMut(u64, Option<&Line>)) -> Result<PathBuf> {
         if self.step == 0 {
-            self.tell(self.validation()?, &mut heard)?;
+            self.validate(&mut heard)?;
         }
         let mut since = Instant::now();
         let mut taken: Vec<learner::Loss> = Vec::new();
@@ -253,7 +178,7 @@ impl Run {
                 self.tell(Line::Step { step: self.step, loss, norm, lr, speed, parts }, &mut heard)?;
             }
             if last || self.step.is_multiple_of(validate) {
-                self.tell(self.validation()?, &mut heard)?;
+                self.validate(&mut heard)?;
             }
             if last || self.step.is_multiple_of(checkpoint) {
                 self.write_checkpoint().map_err(|error| self.at_step(self.step, error))?;
@@ -300,10 +225,14 @@ impl Run {
         Error::NotFinite { tensor }
     }
 
-    fn validation(&self) -> Result<Line> {
+    fn validate(&self, heard: &mut impl FnMut(u64, Option<&Line>)) -> Result<()> {
         let RunConfig { seed, batch, .. } = self.config;
         let at = At { seed, step: self.step.saturating_sub(1), batch };
-        Ok(Line::Validation { step: self.step, losses: self.learner.judge(&self.valid, at)? })
+        let losses = self.learner.judge(&self.valid, at)?;
+        if !losses.iter().all(|one| one.loss.is_finite()) {
+            return Err(self.at_step(self.step, Error::NotFinite { tensor: "the validation loss".into() }));
+        }
+        self.tell(Line::Validation { step: self.step, losses }, heard)
     }
 
     fn write_checkpoint(&mut self) -> Result<()> {

@@ -51,11 +51,10 @@ struct Rows {
 }
 
 impl Rows {
-    /// A sequence of all tokens but the last, of which those `counts` speaks of are targets.
-    fn push(&mut self, mut text: Vec<u32>, counts: impl Fn(usize) -> bool) {
-        self.targets.extend((1..text.len()).map(|at| counts(at).then(|| text[at])));
-        text.pop();
-        self.tokens.push(text);
+    /// A sequence, with a target for each of its tokens.
+    fn push(&mut self, tokens: &[u32], targets: impl Iterator<Item = Option<u32>>) {
+        self.tokens.push(tokens.to_vec());
+        self.targets.extend(targets);
     }
 }
 
@@ -65,32 +64,35 @@ impl Depth {
         problem.prompt.iter().chain(steps).chain(&problem.answer).copied().collect()
     }
 
-    /// Each problem a sequence of its own.
+    /// Each problem a sequence of its own; its last token is a target alone.
     fn alone(&self, problems: &[&Encoded]) -> Rows {
         let mut rows = Rows::default();
         for problem in problems {
+            let text = self.text(problem);
             let counts = |at: usize| self.targets == Targets::All || at >= problem.prompt.len();
-            rows.push(self.text(problem), counts);
+            let targets = (1..text.len()).map(|at| counts(at).then_some(text[at]));
+            rows.push(&text[..text.len() - 1], targets);
         }
         rows
     }
 
-    /// A packed row: one sequence, or one for each of its pieces. Attention reads positions by their difference alone, so that a
-    /// piece may count from 0.
+    /// A packed row, of which the last token is a target alone: one sequence, or under a mask one for each of its pieces, and
+    /// none of another's tokens a target. Attention reads positions by their difference, so that a piece may count from 0.
     fn pack(&self, problems: &[Encoded], pieces: &[Piece], mask: bool, rows: &mut Rows) {
-        let mut row = Vec::new();
-        let (last, others) = (pieces.len().saturating_sub(1), pieces.iter().enumerate());
-        for (index, Piece { text, tokens }) in others {
+        let (mut row, mut left) = (Vec::new(), pieces.len());
+        for Piece { text, tokens } in pieces {
             row.extend_from_slice(&self.text(&problems[*text])[tokens.clone()]);
-            if mask && index < last {
-                // Its last token sees nobody's next one; the row's last is a target alone.
-                row.push(0);
-                let end = row.len() - 1;
-                rows.push(std::mem::take(&mut row), |at| at < end);
+            left -= 1;
+            if mask && left > 0 {
+                let next = row.iter().skip(1).map(|&token| Some(token));
+                rows.push(&row, next.chain([None]));
+                row.clear();
             }
         }
-        if row.len() > 1 {
-            rows.push(row, |_| true);
+        if let [inputs @ .., _] = &*row
+            && !inputs.is_empty()
+        {
+            rows.push(inputs, row.iter().skip(1).map(|&token| Some(token)));
         }
     }
 
