@@ -43,11 +43,21 @@ pub(crate) fn complete(
 ) -> Result<(Annotator, usize)> {
     let data = dataset::read(&config.data)?;
     let (model, identity) = engine::generator(&config.model, device)?;
-    let annotator = Annotator::new(model, config.sampling, config.rollouts, config.keep).map_err(failed)?;
+    let AnnotateConfig { rollouts, keep, questions_a_file, sampling, .. } = *config;
+    let annotator = Annotator::new(model, sampling, rollouts, keep).map_err(failed)?;
     let Shard { index, count } = shard.unwrap_or(Shard { index: 1, count: 1 });
-    let names = [env!("CARGO_PKG_VERSION").to_owned(), identity, device.to_string()];
-    let of_data = (data.digest.clone(), data.questions.len());
-    let setup = Setup::new(config, names, of_data, Part { index, count });
+    let setup = Setup {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: identity,
+        device: device.to_string(),
+        data: data.digest,
+        questions: config.questions.unwrap_or(usize::MAX).min(data.questions.len()),
+        rollouts,
+        keep,
+        questions_a_file,
+        sampling,
+        part: Part { index, count },
+    };
     let questions: Vec<&Question> = setup.indices().map(|i| &data.questions[i]).collect();
     annotate(&annotator, &setup, &questions, out)?;
     let zeros = questions.iter().filter(|question| question.target == 0.0).count();

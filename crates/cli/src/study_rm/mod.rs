@@ -97,7 +97,7 @@ fn trials(config: &StudyConfig, device: &Device) -> Result<Trials> {
     let folder = Folder::open(&config.train.model).map_err(failed)?;
     let generator = Model::load(&folder, device, DType::F32).map_err(failed)?;
     let drawing = output::progress("trajectories to choose from", 0, "questions");
-    let trials = Trials::of(&generator, &config.test, device, |done, all| {
+    let trials = Trials::draw(&generator, &config.test, device, |done, all| {
         drawing.set_length(all as u64);
         drawing.set_position(done as u64);
     });

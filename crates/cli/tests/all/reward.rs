@@ -166,3 +166,36 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_eval_takes_the_best() {
     assert_eq!(found["accuracy"]["majority"]["value"], validations[0]["majority"]);
     assert_eq!(found["coverage"], validations[0]["coverage"]);
 }
+
+#[test]
+fn a_study_has_a_row_a_model_and_repeats_none() {
+    let place = prepared();
+    let folder = |name: &str| place.path().join(name);
+    let sampling = r#"{ trajectories = 4, perturbation = { sampler = "noise", std = 0.4, scope = "full" } }"#;
+    let study = format!(
+        "annotate = \"annotate.toml\"\ntrain = \"rm.toml\"\nrollouts = [0, 2]\nlayers = [1, 3]\n\
+         test = {{ data = {:?}, questions = 6, sampling = {sampling} }}\n",
+        abacus()
+    );
+    let (config, out) = (text(&folder("study.toml")), text(&folder("study")));
+    fs::write(&config, &study).unwrap();
+    let told = succeed(&["study-rm", "--config", &config, "--out", &out]);
+    let table = fs::read_to_string(folder("study/study.md")).unwrap();
+    for row in ["| final | 1 |", "| final | 3 |", "| 2 | 1 |", "| 2 | 3 |"] {
+        assert!(table.contains(row), "{row}: {table}");
+    }
+    assert!(told.starts_with("6 questions, N = 4: majority"), "{told}");
+    assert!(fs::read_to_string(folder("study/study.svg")).unwrap().contains("3 layers"));
+    // Ends alone need no annotation of their own.
+    assert!(!folder("study/rollouts-0").exists());
+    let model = folder("study/model-rollouts-2-layers-1/best/model.safetensors");
+    let written = fs::metadata(&model).unwrap().modified().unwrap();
+    let json = succeed(&["study-rm", "--config", &config, "--out", &out, "--json"]);
+    let rows = &serde_json::from_str::<serde_json::Value>(&json).unwrap()["rows"];
+    assert_eq!(rows.as_array().unwrap().len(), 4);
+    assert_eq!(fs::metadata(&model).unwrap().modified().unwrap(), written);
+
+    fs::write(&config, study.replace("[1, 3]", "[3, 1]")).unwrap();
+    let error = refusal(&["study-rm", "--config", &config, "--out", &out]);
+    assert!(error.contains("layers") && error.contains("do not rise"), "{error}");
+}

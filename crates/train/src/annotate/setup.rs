@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::{AnnotateConfig, Keep, Sampling};
+use super::config::{Keep, Sampling};
 use crate::error::{Error, Result};
 
 /// One of several parts of a data set: part I of M has every M-th question, from the I-th on.
@@ -42,19 +42,6 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// That of a configuration for `model`, by its identity, on a kind of `device`, of a data set by its digest and number of
-    /// questions.
-    pub fn new(
-        config: &AnnotateConfig,
-        [version, model, device]: [String; 3],
-        (data, questions): (String, usize),
-        part: Part,
-    ) -> Self {
-        let AnnotateConfig { rollouts, keep, questions_a_file, sampling, .. } = *config;
-        let questions = config.questions.map_or(questions, |most| most.min(questions));
-        Self { version, model, device, data, questions, rollouts, keep, questions_a_file, sampling, part }
-    }
-
     /// Rank of the part, from 0, as names of files have it.
     pub fn rank(&self) -> usize {
         self.part.index.saturating_sub(1)

@@ -9,7 +9,7 @@ use fathom_model::{
 };
 use fathom_search::{
     aggregate::{UnparseableVotes, best_of_n, majority},
-    dataset::{self, Question},
+    dataset,
     prompt::Dialogue,
     trajectories::{Thinking, draws, think},
 };
@@ -46,22 +46,24 @@ impl Trials {
     /// they are.
     ///
     /// # Errors
-    /// A model that is no latent chain; a question that has no room in the context.
+    /// A model that is no latent chain; a file that is no data set; a question that has no room in the context.
     pub fn draw(
         model: &Model,
-        questions: &[Question],
-        sampling: &Sampling,
+        validation: &Validation,
         device: &Device,
         mut heard: impl FnMut(usize, usize),
     ) -> Result<Self> {
         let Network::Chain(chain) = &model.network else {
             return Err(Error::Option { option: "model", what: "is no latent chain".into() });
         };
+        let Validation { data, questions: most, sampling } = validation;
+        let mut questions = dataset::read(data)?.questions;
+        questions.truncate(most.unwrap_or(questions.len()));
         let dialogue = Dialogue::of(model)?;
         let Sampling { seed, trajectories, perturbation, max_answer_tokens, .. } = *sampling;
         let thinking = Thinking { steps: sampling.steps(model), perturbation, seed };
         let mut drawn = Vec::with_capacity(questions.len());
-        for question in questions {
+        for question in &questions {
             let prompt = dialogue.prompt(&question.question)?;
             let draws = draws(seed, &prompt, Stream::Trajectory, 0..trajectories);
             let thoughts = think(chain, &prompt, &draws, thinking)?;
@@ -81,21 +83,6 @@ impl Trials {
             heard(drawn.len(), questions.len());
         }
         Ok(Self { questions: drawn })
-    }
-
-    /// Those of the questions of `validation`.
-    ///
-    /// # Errors
-    /// As [`Trials::draw`]; a file that is no data set.
-    pub fn of(
-        model: &Model,
-        validation: &Validation,
-        device: &Device,
-        heard: impl FnMut(usize, usize),
-    ) -> Result<Self> {
-        let mut questions = dataset::read(&validation.data)?.questions;
-        questions.truncate(validation.questions.unwrap_or(questions.len()));
-        Self::draw(model, &questions, &validation.sampling, device, heard)
     }
 
     /// Number of questions.

@@ -109,7 +109,7 @@ impl RewardRun {
         // What came after the last checkpoint comes again.
         let after = last.map(|_| step);
         log.cut(|line: &Line| Some(line.step()) <= after)?;
-        let trials = Trials::of(&generator, &config.validation, device, heard)?;
+        let trials = Trials::draw(&generator, &config.validation, device, heard)?;
         Ok(Self {
             gradients: model.parameters().gradients()?,
             kept: annotations.kept().collect(),

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fathom::{DType, Device};
+use fathom::{DType, Device, ops::embedding::Input};
 use fathom_model::{config::Config, folder::Folder, latent_rm::LatentRm, latents::Latent, load::Model};
 use fathom_search::{dataset, scorer::trajectory_scores};
 use fathom_train::{
@@ -39,8 +39,18 @@ fn prepared() -> (TempDir, RewardConfig) {
     let generator = Model::load(&Folder::open(&config.model).unwrap(), &Device::Cpu, DType::F32).unwrap();
     let annotator = Annotator::new(generator, config.sampling, config.rollouts, config.keep).unwrap();
     let questions = dataset::read(&config.data).unwrap().questions;
-    let names = ["version", "model", "cpu"].map(str::to_owned);
-    let setup = Setup::new(&config, names, ("digest".into(), 14), Part { index: 1, count: 1 });
+    let setup = Setup {
+        version: "0".into(),
+        model: "a model".into(),
+        device: "cpu".into(),
+        data: "a data set".into(),
+        questions: 14,
+        rollouts: config.rollouts,
+        keep: config.keep,
+        questions_a_file: config.questions_a_file,
+        sampling: config.sampling,
+        part: Part { index: 1, count: 1 },
+    };
     let indices: Vec<usize> = setup.indices().collect();
     assert_eq!((indices.len(), setup.files()), (14, 3));
     for (k, file) in indices.chunks(5).enumerate() {
@@ -199,6 +209,52 @@ fn checkpoints_score_as_in_training() {
             // The same sums of a few hundred products in another order.
             assert!((ours - theirs).abs() <= 1e-5 * theirs.abs().max(1.0), "{ours} {theirs}");
         }
+    }
+}
+
+/// Questions of one batch do not touch each other, whatever the lengths of their prompts and thoughts.
+#[test]
+fn gradients_of_questions_add_up() {
+    let (place, config) = prepared();
+    let [_, best] = finish(&config, &place.path().join("out"));
+    let folder = Folder::open(&best).unwrap();
+    let checkpoint = fathom_model::checkpoint::Checkpoint::open(&folder).unwrap();
+    let shape = Config::read(&folder).unwrap();
+    let model = Reward::load(&shape, &checkpoint, &Device::Cpu).unwrap();
+    let annotations = Annotations::open(&config.annotations).unwrap();
+    let read = |index: usize| annotations.read(index, shape.ids().latent.unwrap(), &Device::Cpu).unwrap();
+    let read: Vec<shards::Labelled> = annotations.kept().take(3).map(read).collect();
+    let lengths = [[3, 1, 0, 2], [1, 3, 3, 3], [2, 0, 0, 0]];
+    let thoughts: Vec<Thoughts<'_>> = read
+        .iter()
+        .zip(lengths)
+        .map(|(question, lengths)| {
+            let rows = |(n, count): (usize, usize)| 3 * n..3 * n + count;
+            let input = |row| Input::Row(&question.latents, row);
+            let trajectories = lengths.into_iter().enumerate().map(|of| rows(of).map(input).collect());
+            Thoughts { prompt: &question.prompt, trajectories: trajectories.collect() }
+        })
+        .collect();
+    // Σ r² / 2 over all logits: every one of them has a gradient of its own.
+    let judge = |scores: &[Vec<f32>]| {
+        let gradients: Vec<Vec<f64>> =
+            scores.iter().map(|of| of.iter().map(|&r| f64::from(r)).collect()).collect();
+        (gradients.iter().flatten().map(|r| r * r / 2.0).sum(), gradients)
+    };
+    let of = |questions: &[&[Thoughts<'_>]]| {
+        let mut gradients = model.parameters().gradients().unwrap();
+        let losses = questions.iter().map(|one| model.loss(one, judge, &mut gradients).unwrap());
+        (losses.sum::<f64>(), gradients)
+    };
+    let (together, all) = of(&[&thoughts]);
+    let (apart, sum) = of(&[&thoughts[..1], &thoughts[1..2], &thoughts[2..]]);
+    assert!((together - apart).abs() <= 1e-9 * apart, "{together} {apart}");
+    for id in model.parameters().ids() {
+        let pairs = || all[id].data().iter().zip(sum[id].data()).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+        let norm = pairs().map(|(a, _)| a * a).sum::<f64>().sqrt();
+        let error = pairs().map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
+        // Sums over some hundred rows in f32, formed in another order.
+        assert!(error <= 1e-5 * norm + 1e-6, "{}: {error} of {norm}", model.parameters().name(id));
     }
 }
 
