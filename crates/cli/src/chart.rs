@@ -168,11 +168,29 @@ impl ValueFormatter<f64> for Axis {
     }
 }
 
-/// Titles of the two axes of a plot, and the decimals of its y labels.
+/// Titles of the two axes of a plot, and how y is labelled.
 pub(crate) struct Titles<'a> {
     pub(crate) x: &'a str,
     pub(crate) y: &'a str,
-    pub(crate) decimals: usize,
+    pub(crate) labels: Labels,
+}
+
+/// Labels of the y axis.
+#[derive(Clone, Copy)]
+pub(crate) enum Labels {
+    /// So many decimals.
+    Decimals(usize),
+    /// y is the decimal logarithm of what is labelled, with two digits that count.
+    Logarithm,
+}
+
+impl Labels {
+    fn of(self, y: f64) -> String {
+        match self {
+            Self::Decimals(decimals) => format!("{y:.decimals$}"),
+            Self::Logarithm => format!("{:.*}", (1.0 - y.floor()).clamp(0.0, 9.0) as usize, 10.0_f64.powf(y)),
+        }
+    }
 }
 
 /// A plot over an [`Axis`].
@@ -198,7 +216,7 @@ pub(crate) fn plot<'a, 'b>(
         .x_desc(titles.x)
         .y_desc(titles.y)
         .y_labels(10)
-        .y_label_formatter(&|y| format!("{y:.*}", titles.decimals))
+        .y_label_formatter(&|&y| titles.labels.of(y))
         .label_style(("sans-serif", TEXT).into_font().color(&INK))
         .axis_desc_style(("sans-serif", TEXT).into_font().color(&INK))
         .bold_line_style(GRID)
@@ -225,6 +243,13 @@ mod tests {
         assert_eq!(axis.key_points(9), [0.0, 1.0, 2.0, 3.1]);
         assert_eq!(axis.format_ext(&3.1), "at 3.1");
         assert_eq!((axis.map(&0.0, (0, 1120)), axis.map(&3.1, (0, 1120))), (60, 1060));
+    }
+
+    #[test]
+    fn labels_of_logarithms_have_two_digits_that_count() {
+        let labels = [1.5, 0.5, -0.5, -2.0].map(|y| Labels::Logarithm.of(y));
+        assert_eq!(labels, ["32", "3.2", "0.32", "0.010"]);
+        assert_eq!(Labels::Decimals(1).of(2.25), "2.2");
     }
 
     #[test]

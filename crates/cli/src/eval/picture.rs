@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use super::report::{Curve, Point};
 use super::setup::Setup;
 use super::summary;
-use crate::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles};
+use crate::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Titles};
 
 const SIZE: (u32, u32) = (900, 560);
 
@@ -34,7 +34,8 @@ fn draw(area: &Area<'_>, curves: &[Curve]) -> Drawn {
     sizes.dedup();
     let x = Axis::over(sizes.iter().map(|&n| ((n as f64).log2(), n.to_string())));
     let y = chart::percent_range(points().flat_map(|point| [low(point), high(point)]));
-    let titles = Titles { x: "trajectories N (logarithmic)", y: "questions (%)", decimals: 0 };
+    let titles =
+        Titles { x: "trajectories N (logarithmic)", y: "questions (%)", labels: Labels::Decimals(0) };
     let mut chart = chart::plot(area, x, y, &titles)?;
     let at = |point: &Point| (point.n as f64).log2();
     for (i, curve) in curves.iter().enumerate() {

@@ -5,7 +5,7 @@ use fathom_search::aggregate::Aggregation;
 
 use super::report::Report;
 use super::setup::{point_name, steps_swept};
-use crate::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles};
+use crate::chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Titles};
 
 const PANEL_WIDTH: u32 = 430;
 const SHARES_HEIGHT: u32 = 330;
@@ -56,30 +56,37 @@ impl Measure {
 pub(super) fn draw(reports: &[Report]) -> Result<String, String> {
     let panels = panels(reports);
     let shares = shares(reports);
+    // One trajectory differs from none.
+    let highest = reports.iter().filter_map(|report| report.diversity).reduce(f64::max);
+    let diversity_height = highest.map_or(0, |_| DIVERSITY_HEIGHT);
     let size = (
         PANEL_WIDTH * panels.len().max(1) as u32 + LEGEND_WIDTH,
-        HEAD_HEIGHT + SHARES_HEIGHT + DIVERSITY_HEIGHT,
+        HEAD_HEIGHT + SHARES_HEIGHT + diversity_height,
     );
     let subtitle = reports.first().map_or_else(String::new, |first| {
         format!("{}, {} questions, N = {}", first.options.data.name, first.questions, most(reports))
     });
     chart::svg(size, |root| {
         let (head, body) = root.split_vertically(HEAD_HEIGHT);
-        chart::heading(&head, "Coverage, accuracy and diversity", &subtitle)?;
+        let title =
+            if highest.is_some() { "Coverage, accuracy and diversity" } else { "Coverage and accuracy" };
+        chart::heading(&head, title, &subtitle)?;
         let (plots, side) = body.split_horizontally(size.0 - LEGEND_WIDTH);
-        let names: Vec<String> = shares.iter().chain([&Measure::Diversity]).map(|m| m.name()).collect();
+        let diversity = highest.map(|_| &Measure::Diversity);
+        let names: Vec<String> = shares.iter().chain(diversity).map(|m| m.name()).collect();
         chart::legend(&side, &names, None)?;
         for (i, panel) in panels.iter().enumerate() {
             let left = PANEL_WIDTH as i32 * i as i32;
-            let column = plots.clone().shrink((left, 0), (PANEL_WIDTH, SHARES_HEIGHT + DIVERSITY_HEIGHT));
+            let column = plots.clone().shrink((left, 0), (PANEL_WIDTH, SHARES_HEIGHT + diversity_height));
             let (top, bottom) = column.split_vertically(SHARES_HEIGHT);
             let percents = reports.iter().flat_map(|report| shares.iter().filter_map(|m| m.of(report)));
-            let titles = Titles { x: &panel.axis, y: "questions (%)", decimals: 0 };
+            let titles = Titles { x: &panel.axis, y: "questions (%)", labels: Labels::Decimals(0) };
             draw_panel(&top, panel, &shares, 0, chart::percent_range(percents), &titles)?;
-            let highest = reports.iter().filter_map(|report| report.diversity).fold(0.0, f64::max);
+            let Some(highest) = highest else { continue };
             let range = 0.0..if highest > 0.0 { 1.1 * highest } else { 1.0 };
             let decimals = if highest < 0.05 { 3 } else { 2 };
-            let titles = Titles { x: &panel.axis, y: "diversity (1 - cos)", decimals };
+            let titles =
+                Titles { x: &panel.axis, y: "diversity (1 - cos)", labels: Labels::Decimals(decimals) };
             draw_panel(&bottom, panel, &[Measure::Diversity], shares.len(), range, &titles)?;
         }
         Ok(())

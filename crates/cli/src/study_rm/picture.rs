@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Study;
-use crate::chart::{self, Axis, HEAD_HEIGHT, LEGEND_WIDTH, Titles};
+use crate::chart::{self, Axis, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Titles};
 use crate::error::{Error, Result};
 use crate::output;
 
@@ -47,7 +47,7 @@ fn draw(study: &Study) -> std::result::Result<String, String> {
         chart::legend(&side, &names, None)?;
         let label = |&m: &usize| if m == 0 { "ends alone".to_owned() } else { m.to_string() };
         let x = Axis::over(rollouts.iter().enumerate().map(|(place, m)| (place as f64, label(m))));
-        let titles = Titles { x: "rollouts a step", y: "points over majority", decimals: 1 };
+        let titles = Titles { x: "rollouts a step", y: "points over majority", labels: Labels::Decimals(1) };
         let mut plot = chart::plot(&plot, x, low - 0.5..high + 0.5, &titles)?;
         for (index, &count) in layers.iter().enumerate() {
             chart::series(&mut plot, (index, layers.len()), &curve(count), true)?;

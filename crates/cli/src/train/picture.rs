@@ -1,6 +1,6 @@
 //! curves.svg: losses against steps, and for recurrent depth what becomes of its states.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use fathom_train::{
     objective::dynamics::Dynamics,
@@ -8,7 +8,7 @@ use fathom_train::{
 };
 
 use crate::{
-    chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles},
+    chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Titles},
     error::{Error, Result},
     output,
 };
@@ -109,12 +109,14 @@ fn draw(curves: &Curves) -> std::result::Result<String, String> {
     chart::svg((SIZE.0, SIZE.1 + states), |root| {
         let (losses, states) = root.split_vertically(SIZE.1);
         let (head, body) = losses.split_vertically(HEAD_HEIGHT);
-        chart::heading(&head, "Loss against steps", "mean of −log p over targets")?;
+        chart::heading(&head, "Loss against steps", "mean of −log p over targets, logarithmic")?;
         let (plot, side) = body.split_horizontally(SIZE.0 - LEGEND_WIDTH);
         let losses = curves.losses();
         chart::legend(&side, &losses.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), None)?;
-        let all: Vec<&Points> = losses.iter().map(|(_, points)| *points).collect();
-        panel(&plot, curves.last(), (5, 2), "loss", &all, 0)?;
+        let logarithms: Vec<Points> = losses.iter().map(|(_, points)| logarithms(points)).collect();
+        let titles = Titles { x: "steps", y: "loss", labels: Labels::Logarithm };
+        let range = range(&logarithms, f64::INFINITY..f64::NEG_INFINITY);
+        panel(&plot, (curves.last(), 5), range, &titles, (&logarithms, 0))?;
         if curves.states.is_empty() { Ok(()) } else { draw_states(&states, curves) }
     })
 }
@@ -137,27 +139,39 @@ fn draw_states(area: &Area<'_>, curves: &Curves) -> Drawn {
             states.iter().filter_map(|(step, states)| Some((*step, figure(states)?))).collect()
         };
         let points: Vec<Points> = curves.states.values().map(of_depth).collect();
-        panel(area, curves.last(), (2, 2), name, &points.iter().collect::<Vec<_>>(), 1)?;
+        let titles = Titles { x: "steps", y: name, labels: Labels::Decimals(2) };
+        panel(area, (curves.last(), 2), range(&points, 0.0..0.1), &titles, (&points, 1))?;
     }
     Ok(())
 }
 
-/// A plot of curves from 0 on, or from the least where that is negative; the first has colour `colour`.
+/// Those points that have a logarithm, with it.
+fn logarithms(points: &Points) -> Points {
+    points.iter().filter(|point| point.1 > 0.0).map(|&(step, y)| (step, y.log10())).collect()
+}
+
+/// What holds `least` and all points, with some air.
+fn range(curves: &[Points], least: Range<f64>) -> Range<f64> {
+    let finite = curves.iter().flatten().map(|point| point.1).filter(|y| y.is_finite());
+    let (low, high) = finite.fold((least.start, least.end), |(low, high), y| (low.min(y), high.max(y)));
+    if low > high {
+        return 0.0..1.0;
+    }
+    let air = 0.05 * (high - low).max(0.1);
+    low - air..high + air
+}
+
+/// A plot of curves up to step `last`, the first of them in colour `colour`.
 fn panel(
     area: &Area<'_>,
-    last: f64,
-    (ticks, decimals): (u32, usize),
-    name: &str,
-    curves: &[&Points],
-    colour: usize,
+    (last, ticks): (f64, u32),
+    range: Range<f64>,
+    titles: &Titles<'_>,
+    (curves, colour): (&[Points], usize),
 ) -> Drawn {
     let ticks = (0..=ticks).map(|tick| (f64::from(tick) / f64::from(ticks) * last).round());
-    let finite =
-        || curves.iter().flat_map(|points| points.iter()).map(|point| point.1).filter(|y| y.is_finite());
-    let (low, high) = (finite().fold(0.0, f64::min), finite().fold(0.1, f64::max));
-    let titles = Titles { x: "steps", y: name, decimals };
     let x = Axis::over(ticks.map(|tick| (tick, format!("{tick:.0}"))));
-    let mut plot = chart::plot(area, x, 1.05 * low..1.05 * high, &titles)?;
+    let mut plot = chart::plot(area, x, range, titles)?;
     for (index, points) in curves.iter().enumerate() {
         chart::curve(&mut plot, colour + index, points)?;
     }

@@ -8,7 +8,7 @@ use fathom_train::{
 };
 
 use crate::{
-    chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Titles, percent_range},
+    chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Titles, percent_range},
     error::{Error, Result},
     output,
 };
@@ -74,9 +74,9 @@ fn draw(lines: &[Line]) -> std::result::Result<String, String> {
         let (right, side) = rest.split_horizontally((SIZE.0 - LEGEND_WIDTH) / 2);
         chart::legend(&side, &accuracies.each_ref().map(|(name, _)| (*name).to_owned()), None)?;
         let high = losses.iter().map(|point| point.1).filter(|loss| loss.is_finite()).fold(0.1, f64::max);
-        let titles = Titles { x: "steps", y: "loss", decimals: 2 };
+        let titles = Titles { x: "steps", y: "loss", labels: Labels::Decimals(2) };
         panel(&left, steps, 0.0..1.05 * high, &titles, &[&losses])?;
-        let titles = Titles { x: "steps", y: "questions answered right, %", decimals: 0 };
+        let titles = Titles { x: "steps", y: "questions answered right, %", labels: Labels::Decimals(0) };
         let range = percent_range(accuracies.iter().flat_map(|(_, points)| points).map(|point| point.1));
         panel(&right, steps, range, &titles, &accuracies.each_ref().map(|(_, points)| points))
     })
