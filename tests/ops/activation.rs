@@ -71,10 +71,8 @@ fn gradients_near_float64() {
         for (rows, width) in SHAPES {
             let (x, dy) = (inputs(3, rows * width * kind.inputs()), Inputs::new(4).bell(rows * width));
             for device in devices() {
-                let (xs, dys) = (
-                    tensor(&device, rows, width * kind.inputs(), &x),
-                    tensor(&device, rows, width, &dy),
-                );
+                let (xs, dys) =
+                    (tensor(&device, rows, width * kind.inputs(), &x), tensor(&device, rows, width, &dy));
                 let context = format!("{device} {kind:?} [{rows}, {width}], {index}");
                 let got = on_any_pool(&context, || {
                     written(&device, |dx| activation_backward(kind, &xs, &dys, dx)).into_data().unwrap()

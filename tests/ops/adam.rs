@@ -146,11 +146,15 @@ fn same_bits_on_any_pool() {
     let (start, gradients) = (Inputs::new(3).bell(20_000), gradients(20_000, 3));
     on_any_pool("AdamW", || {
         let at = |t| Step { t, factor: 1.0 };
-        run(&Device::Cpu, &start, &gradients, |p, g, m, t| adamw(p, g, m, ADAMW, at(t)).unwrap()).concat().concat()
+        run(&Device::Cpu, &start, &gradients, |p, g, m, t| adamw(p, g, m, ADAMW, at(t)).unwrap())
+            .concat()
+            .concat()
     });
     on_any_pool("ELLISAdam", || {
         let at = |t| Step { t, factor: 1.0 };
-        run(&Device::Cpu, &start, &gradients, |p, g, m, t| ellis_adam(p, g, m, ELLIS, at(t)).unwrap()).concat().concat()
+        run(&Device::Cpu, &start, &gradients, |p, g, m, t| ellis_adam(p, g, m, ELLIS, at(t)).unwrap())
+            .concat()
+            .concat()
     });
 }
 
@@ -195,7 +199,10 @@ fn rows_of_matrices() {
             assert_same_bits(&context, &of(&device, false), &of(&Device::Cpu, false));
             // The mean over the tensor rounds in another order, and so does every update by it.
             for (got, expected) in of(&device, true).iter().zip(of(&Device::Cpu, true)) {
-                assert!((got - expected).abs() <= 1e-6 * expected.abs().max(0.1), "{context}: {got} {expected}");
+                assert!(
+                    (got - expected).abs() <= 1e-6 * expected.abs().max(0.1),
+                    "{context}: {got} {expected}"
+                );
             }
         }
     }

@@ -61,7 +61,9 @@ fn operands_are_copied() {
 #[test]
 fn columns_are_copied() {
     let mut inputs = Inputs::new(3);
-    for (rows, width, columns) in [(0, 5, 1..3), (1, 1, 0..1), (3, 40, 7..40), (13, 33, 5..5), (70, 129, 0..64)] {
+    for (rows, width, columns) in
+        [(0, 5, 1..3), (1, 1, 0..1), (3, 40, 7..40), (13, 33, 5..5), (70, 129, 0..64)]
+    {
         let (data, part) = (inputs.bell(rows * width), inputs.bell(rows * columns.len()));
         let of_row = |row: usize| &data[row * width..][columns.clone()];
         let expected: Vec<f32> = (0..rows).flat_map(of_row).copied().collect();

@@ -177,10 +177,12 @@ fn gradients_turn_back() {
                 for device in devices() {
                     let [forward, negative] =
                         [angles.data(), &negative].map(|angles| tensor(&device, rows, dim, angles));
-                    let back = |angles, turn: fn(&mut Tensor, usize, &Tensor, Layout) -> fathom::Result<()>| {
-                        let run = || added(&device, rows, width, &data, |x| turn(x, heads, angles, layout));
-                        on_any_pool("rope_backward", || run().into_data().unwrap())
-                    };
+                    let back =
+                        |angles, turn: fn(&mut Tensor, usize, &Tensor, Layout) -> fathom::Result<()>| {
+                            let run =
+                                || added(&device, rows, width, &data, |x| turn(x, heads, angles, layout));
+                            on_any_pool("rope_backward", || run().into_data().unwrap())
+                        };
                     let context = format!("{device} {layout:?}, {rows} rows of {dim}");
                     assert_same_bits(&context, &back(&forward, rope_backward), &back(&negative, rope));
                 }

@@ -54,8 +54,15 @@ fn sums_zeros_and_activations() {
                 let wide = if kind == 2 { 2 * width } else { width };
                 let from = if kind == 2 { pairs.rows() } else { of_y.rows() };
                 let dy = of_x();
-                let params =
-                    |out| ActivationParams { x: from, dy: dy.rows(), out, rows, width: words, kind, padding: 0 };
+                let params = |out| ActivationParams {
+                    x: from,
+                    dy: dy.rows(),
+                    out,
+                    rows,
+                    width: words,
+                    kind,
+                    padding: 0,
+                };
                 let out = |width| Matrix::poison(&gpu, DType::F32, ROWS, width);
                 let [got, naive] =
                     both(&gpu, pair!("activation", "activation"), shape, grid, || out(width), params);
@@ -83,10 +90,9 @@ fn weights_of_tensors() {
                 n: n as u32,
                 k: k as u32,
             };
-            for (kernels, from) in [
-                (pair!("weight", "weight_of_columns"), &columns),
-                (pair!("weight", "weight_of_rows"), &rows),
-            ] {
+            for (kernels, from) in
+                [(pair!("weight", "weight_of_columns"), &columns), (pair!("weight", "weight_of_rows"), &rows)]
+            {
                 let [ours, theirs] = [out(), out()];
                 let grid = match kernels[0].name {
                     "weight_of_columns" => Grid { blocks: [n, 1, 1], threads: 32, shared: 0 },
@@ -321,7 +327,10 @@ fn losses_and_squares() {
                 bytemuck::cast::<_, [f64; ROWS]>(bytes)
             });
             for (ours, theirs) in ours.iter().zip(theirs) {
-                assert!((ours - theirs).abs() <= width as f64 * f64::EPSILON * theirs, "{context}: {ours} {theirs}");
+                assert!(
+                    (ours - theirs).abs() <= width as f64 * f64::EPSILON * theirs,
+                    "{context}: {ours} {theirs}"
+                );
             }
         }
     }
@@ -359,7 +368,9 @@ fn steps_of_optimizers() {
                         padding: 0,
                     };
                     let grid = match kernel.file {
-                        "adam" => Grid { blocks: [ROWS, 1, 1], threads: crate::gpu::row_threads(width), shared: 0 },
+                        "adam" => {
+                            Grid { blocks: [ROWS, 1, 1], threads: crate::gpu::row_threads(width), shared: 0 }
+                        }
                         _ => Grid::of_elements(ROWS, width),
                     };
                     launch(&gpu, kernel, &params, grid);
@@ -387,7 +398,8 @@ fn windows() {
             let mut of = |rows, width| Tensor::new(&device, rows, width, inputs.bell(rows * width)).unwrap();
             let [q, dout] = [0; 2].map(|_| of(apart.len(), query * dim));
             let [k, v, mut dk, mut dv] = [0; 4].map(|_| of(positions, kv * dim));
-            let poison = |rows, width| Tensor::new(&device, rows, width, vec![f32::NAN; rows * width]).unwrap();
+            let poison =
+                |rows, width| Tensor::new(&device, rows, width, vec![f32::NAN; rows * width]).unwrap();
             let [mut out, mut dq] = [0; 2].map(|_| poison(apart.len(), query * dim));
             let start = [dk.to_vec().unwrap(), dv.to_vec().unwrap()];
             let theirs = [
@@ -429,7 +441,8 @@ fn windows() {
             launch(&gpu, naive(FILE, "naive_window_keys"), &params, Grid::of_elements(positions, kv * dim));
 
             let shape = Shape { query, kv, dim };
-            let ranges: Vec<_> = apart.iter().map(|window| window.first..window.first + window.visible).collect();
+            let ranges: Vec<_> =
+                apart.iter().map(|window| window.first..window.first + window.visible).collect();
             let [q, k, v, dout] = [&q, &k, &v, &dout].map(|x| x.to_vec().unwrap());
             let result = reference::window_attention::<f64>(&q, &k, &v, &ranges, shape);
             let [eq, mut ek, mut ev] =

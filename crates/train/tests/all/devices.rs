@@ -86,9 +86,8 @@ fn chain(device: &Device) -> Stepped {
     ];
     let rule = Rule::AdamW { betas: [0.9, 0.999], eps: EPS, weight_decay: 0.1 };
     let dropout = Dropout { p: 0.1, key: 7 };
-    let loss = |model: &Chain, gradients: Option<&mut Gradients>| {
-        model.loss(&examples, 2, Some(dropout), gradients)
-    };
+    let loss =
+        |model: &Chain, gradients: Option<&mut Gradients>| model.loss(&examples, 2, Some(dropout), gradients);
     step(model, rule, Chain::parameters, loss, |model, optimizer, gradients| {
         model.update(|parameters| optimizer.step(parameters, gradients, 1.0).map(drop))
     })
