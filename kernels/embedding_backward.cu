@@ -1,7 +1,8 @@
 // table[id] += scale dy[row] for all rows of an id, one fused multiply-add after the other by rising row: f32. The host sorts
 // the rows by id, so that no two blocks write one row.
 //
-// A block an id; of w channels 4 w bytes of each of its rows are read, and 4 w of the table read and written, the fewest possible.
+// A block an id; of w channels 4 w bytes of each of its rows are read, and 4 w of the table read and written: the fewest
+// possible.
 #include "row.h"
 
 KERNEL(embedding_backward, EmbeddingBackwardParams, 512) {

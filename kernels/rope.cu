@@ -1,5 +1,6 @@
 // Rotates pair i of each head by the row's angle i: a, b to a cos - b sin, b cos + a sin; in place, f32; or back, which is
-// the gradient. Pairs are channels 2i and 2i + 1 (ROTATE_INTERLEAVED) or i and i + d/2 (ROTATE_HALF_SPLIT) of a head of d channels.
+// the gradient. Pairs are channels 2i and 2i + 1 (ROTATE_INTERLEAVED) or i and i + d/2 (ROTATE_HALF_SPLIT) of a head of d
+// channels.
 //
 // A block a row; 4 w bytes of w rotated channels are read and written once and 4 d of angles read, the fewest possible.
 // Where d is a multiple of 8 a thread takes four pairs at a time, in loads and stores of 16 bytes; otherwise one.

@@ -9,9 +9,10 @@
 // `window_keys`, grid (tiles of 32 positions, kv heads): all tiles of rows that see any of the positions, head by head, rows
 // in rising order.
 //
-// Bytes: keys and values are read three times for 32 rows of a head, 12 d a position, tile and head, and queries and dout once for
-// 32 positions, 8 d a row, tile and head, from the second-level cache but for the first; 4 d are the fewest possible of each. dq is
-// written once, dk and dv read and written once. Shared memory: four tiles, 512 d bytes, and 4 KiB of weights, or 8.
+// Bytes: for 32 rows of a head keys are read twice and values once, 12 d a position, tile and head, and for 32 positions
+// queries and dout once, 8 d a row, tile and head, from the second-level cache but for the first; 4 d are the fewest possible
+// of each. dq is written once, dk and dv read and written once. Shared memory: four tiles, 512 d bytes, and 4 KiB of weights,
+// or 8.
 #include "window_attention.h"
 
 // What makes probabilities of a row's scores, and dout out.

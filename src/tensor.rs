@@ -176,9 +176,9 @@ impl Tensor {
         if let Device::Gpu(gpu) = self.device.clone() {
             // Nothing of what it shares with a clone is kept.
             self.reshape(self.rows, self.width)?;
-            let bytes = gpu::pitch(self.width) * self.dtype().bytes();
+            let words = gpu::pitch(self.width) * self.dtype().bytes() / size_of::<u32>();
             // SAFETY: its rows, which are its own.
-            unsafe { gpu::clear::clear(&gpu, self.device_rows(), self.rows, bytes)? };
+            unsafe { gpu::clear::clear(&gpu, self.device_rows().data, self.rows, words)? };
         }
         Ok(())
     }

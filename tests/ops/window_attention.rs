@@ -74,6 +74,7 @@ impl Case {
         let Heads { query, kv, dim } = self.heads;
         let [q, k, v] = self.tensors(device);
         let out = written(device, |out| window_attention(&q, &k, &v, self.heads, &self.windows, out));
+        let out = tensor(device, q.rows(), q.width(), out.data());
         let dout = tensor(device, self.windows.len(), query * dim, &self.dout);
         let mut dq = poisoned_tensor(device, q.rows(), q.width());
         let [mut dk, mut dv] =

@@ -31,7 +31,7 @@ use fathom_train::{
 };
 use rayon::ThreadPoolBuilder;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A step that can be taken again and again.
 type Run = Box<dyn FnMut() -> Result<()> + Send>;
@@ -117,8 +117,8 @@ fn prepare(case: &str) -> Result<Run> {
         _ => return Err(format!("not a case: '{case}'").into()),
     };
     let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
-    pool.install(&mut step).map_err(|error| error.to_string())?;
-    Ok(Box::new(move || pool.install(|| step().map_err(|error| error.to_string())).map_err(Into::into)))
+    pool.install(&mut step)?;
+    Ok(Box::new(move || pool.install(&mut step)))
 }
 
 fn coconut([layers, width, heads, vocab_size]: [usize; 4], rows: usize, lengths: [usize; 3]) -> Result<Run> {
