@@ -120,9 +120,9 @@ fn a_step_on_the_emulated_gpu_is_the_cpus() {
             assert!(error <= 1e-4 * whole + 1e-6, "{name}, gradient {index}: {error:e} of {whole:e}");
             let (got, expected) = (&got.parameters[index], &expected.parameters[index]);
             let (moved, size) = (apart(got, expected), norm(expected.iter().map(|&x| f64::from(x))));
-            // An update moves by its learning rate over ε times as much, twice with the ratio that is common to a tensor; and
-            // both round.
-            let allowed = 2.0 * LR / EPS * error + 1e-6 * size;
+            // An update moves by its learning rate over ε times as much, ELLISAdam's √(1 − β₂)/(1 − β₁) = 2.2 times that; and both
+            // round.
+            let allowed = 2.5 * LR / EPS * error + 1e-6 * size;
             assert!(moved <= allowed, "{name}, parameter {index}: {moved:e}, allowed {allowed:e}");
         }
     }
