@@ -2,7 +2,8 @@
 //!
 //! A block of rows is brought into the words of the weight; then tasks go through the panels. A task owns the columns of a
 //! few panels, so tasks never share an output element and never exchange partial sums, and multiplies all rows of
-//! the block with [`STEPS`] steps of a panel before it goes on: the weight is read from memory once a block.
+//! the block with [`STEPS`] steps of a panel before it goes on: the weight is read from memory once a block. Many rows times a
+//! weight that stays in a cache are shared by blocks instead. An element's sum is the same chain either way.
 
 use std::{
     cell::{Cell, RefCell},
@@ -26,6 +27,9 @@ const RUN: usize = 4;
 
 /// Below this many multiply-adds a product runs on the calling thread: waking another costs more.
 const PARALLEL: usize = 1 << 22;
+
+/// Bytes of a weight that each core keeps in its second-level cache, or nearly so: threads then take blocks of rows.
+const KEPT: usize = 1 << 20;
 
 /// Tiles over which a panel's successor is asked for: memory is slower than the first tile alone.
 const SPREAD: usize = 4;
@@ -74,12 +78,20 @@ thread_local! {
 pub(crate) fn tiles(x: Left<'_>, w: &Weight, sink: impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync) {
     let m = x.count(w.k());
     let parallel = rayon::current_num_threads() > 1 && m * w.k() * w.n() >= PARALLEL;
-    // Taken, not borrowed: while tasks run elsewhere this thread may begin another product.
-    let mut words = WORDS.take();
-    for first in (0..m).step_by(TILES * ROWS) {
-        block(x, first..(first + TILES * ROWS).min(m), w, parallel, &mut words, &sink);
+    let blocks = m.div_ceil(TILES * ROWS);
+    let apart = parallel && blocks >= 2 * rayon::current_num_threads() && w.bytes() <= KEPT;
+    let one = |index: usize| {
+        let rows = index * TILES * ROWS..((index + 1) * TILES * ROWS).min(m);
+        // Taken, not borrowed: while tasks run elsewhere this thread may begin another product.
+        let mut words = WORDS.take();
+        block(x, rows, w, parallel && !apart, &mut words, &sink);
+        WORDS.set(words);
+    };
+    if apart {
+        (0..blocks).into_par_iter().for_each(one);
+    } else {
+        (0..blocks).for_each(one);
     }
-    WORDS.set(words);
 }
 
 /// As [`tiles`], for rows of one block.

@@ -21,14 +21,21 @@ pub fn split(
     q.reshape(qkv.rows(), of_q)?;
     match qkv.device() {
         Device::Cpu => {
-            let rows = qkv.data().chunks_exact(of_q + 2 * of_kv).zip(places);
-            for ((row, &place), q) in rows.zip(q.data_mut().chunks_exact_mut(of_q)) {
-                let (queries, rest) = row.split_at(of_q);
-                let (keys, values) = rest.split_at(of_kv);
-                q.copy_from_slice(queries);
-                k.data_mut()[place * of_kv..][..of_kv].copy_from_slice(keys);
-                v.data_mut()[place * of_kv..][..of_kv].copy_from_slice(values);
-            }
+            let rows = || qkv.data().chunks_exact(of_q + 2 * of_kv);
+            let queries = |q: &mut Tensor| {
+                q.data_mut()
+                    .chunks_exact_mut(of_q)
+                    .zip(rows())
+                    .for_each(|(q, row)| q.copy_from_slice(&row[..of_q]));
+            };
+            let positions = |x: &mut Tensor, first: usize| {
+                let x = x.data_mut();
+                for (row, &place) in rows().zip(places) {
+                    x[place * of_kv..][..of_kv].copy_from_slice(&row[first..first + of_kv]);
+                }
+            };
+            let both = || rayon::join(|| positions(k, of_q), || positions(v, of_q + of_kv));
+            rayon::join(|| queries(q), both);
             Ok(())
         }
         Device::Gpu(gpu) => gpu::heads::split(gpu, qkv, heads, places, q, [k, v]),

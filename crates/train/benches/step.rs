@@ -31,6 +31,10 @@ use fathom_train::{
 };
 use rayon::ThreadPoolBuilder;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A step that can be taken again and again.

@@ -25,10 +25,21 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Room for `places` positions of `width` channels, the gradients 0.
+    /// Room for `places` positions of `width` channels; gradients take theirs on the way back.
     pub(crate) fn new(device: &Device, places: usize, width: usize) -> Result<Self> {
-        let zeros = || Tensor::zeros(device, places, width);
-        Ok(Self { k: zeros()?, v: zeros()?, dk: zeros()?, dv: zeros()? })
+        let [k, v] = [Tensor::zeros(device, places, width)?, Tensor::zeros(device, places, width)?];
+        Ok(Self { k, v, dk: Tensor::empty(device), dv: Tensor::empty(device) })
+    }
+
+    /// Gradients that nothing has been added to yet are 0.
+    fn begin_backward(&mut self) -> Result<()> {
+        let Self { k, v, dk, dv } = self;
+        for (x, dx) in [(k, dk), (v, dv)] {
+            if dx.rows() < x.rows() {
+                *dx = Tensor::zeros(x.device(), x.rows(), x.width())?;
+            }
+        }
+        Ok(())
     }
 
     /// Keys and values at `places`, pairs of a source and where it goes, become those of the sources: sequences that begin
@@ -46,6 +57,7 @@ impl Cache {
 
     /// The way back of [`Cache::spread`]: gradients at the places are added to those of their sources.
     pub(crate) fn collect(&mut self, places: &[(usize, usize)]) -> Result<()> {
+        self.begin_backward()?;
         for x in [&mut self.dk, &mut self.dv] {
             let (sources, copies): (Vec<u32>, Vec<usize>) =
                 places.iter().map(|&(from, to)| (from as u32, to)).unzip();
@@ -106,6 +118,7 @@ impl Attention {
         dx: &mut Tensor,
     ) -> Result<()> {
         let [mut dq, mut dqkv] = [Tensor::empty(x.device()), Tensor::empty(x.device())];
+        cache.begin_backward()?;
         let Cache { k, v, dk, dv } = cache;
         let into = window_attention::Gradients { dq: &mut dq, dk, dv };
         let both = [&saved.mixed, dmixed];
