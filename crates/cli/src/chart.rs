@@ -99,7 +99,7 @@ pub(crate) fn series(
 }
 
 /// Draws a series of many points as a line alone.
-pub(crate) fn curve(chart: &mut Plot<'_, '_>, i: usize, points: &[(f64, f64)]) -> Drawn {
+fn curve(chart: &mut Plot<'_, '_>, i: usize, points: &[(f64, f64)]) -> Drawn {
     chart.draw_series(LineSeries::new(points.iter().copied(), colour(i).stroke_width(2)))?;
     Ok(())
 }
@@ -223,6 +223,26 @@ pub(crate) fn plot<'a, 'b>(
         .light_line_style(TRANSPARENT)
         .draw()?;
     Ok(chart)
+}
+
+/// Figures of one kind, by step.
+pub(crate) type Points = Vec<(f64, f64)>;
+
+/// A plot of curves up to step `last`, the first of them in colour `colour`.
+pub(crate) fn against_steps(
+    area: &Area<'_>,
+    (last, ticks): (f64, u32),
+    y: Range<f64>,
+    titles: &Titles<'_>,
+    (curves, colour): (&[Points], usize),
+) -> Drawn {
+    let ticks = (0..=ticks).map(|tick| (f64::from(tick) / f64::from(ticks) * last).round());
+    let x = Axis::over(ticks.map(|tick| (tick, format!("{tick:.0}"))));
+    let mut plot = plot(area, x, y, titles)?;
+    for (index, points) in curves.iter().enumerate() {
+        curve(&mut plot, colour + index, points)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

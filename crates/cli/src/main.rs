@@ -16,6 +16,7 @@ mod study_rm;
 mod table;
 mod train;
 mod train_rm;
+mod training;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -2,16 +2,13 @@
 
 mod picture;
 
-use std::io::IsTerminal as _;
-
 use fathom_train::run::{Line, Run, RunConfig};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     args::TrainArgs,
     error::{Error, Result},
     options::start_threads,
-    output,
+    output, training,
 };
 
 /// Trains to the last step, or on from the last checkpoint in the folder.
@@ -23,8 +20,9 @@ pub(crate) fn run(arguments: &TrainArgs) -> Result<()> {
     let config = RunConfig::read(&arguments.config).map_err(|cause| Error::Engine(cause.into()))?;
     let mut run =
         Run::open(config, &arguments.out, &arguments.device).map_err(|cause| Error::Engine(cause.into()))?;
-    let bar = progress(&run);
-    let mut lines = picture::lines(&arguments.out)?;
+    let what = format!("{} parameters", run.parameters());
+    let bar = training::progress(&what, run.step(), run.steps());
+    let mut lines = training::lines(&arguments.out)?;
     let mut drawn = Ok(());
     let last = run.finish(|step, line| {
         bar.set_position(step);
@@ -46,19 +44,4 @@ pub(crate) fn run(arguments: &TrainArgs) -> Result<()> {
     drawn?;
     picture::write(&arguments.out, &lines)?;
     output::print(&format!("{}\n", last.display()))
-}
-
-/// A bar on standard error, where somebody watches.
-fn progress(run: &Run) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {elapsed} gone, {eta} to go, {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(run.steps()).with_style(style);
-    bar.println(format!("{} parameters", run.parameters()));
-    bar.set_position(run.step());
-    bar.reset_eta();
-    bar
 }

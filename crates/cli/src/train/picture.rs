@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, ops::Range, path::Path};
 
 use fathom_train::{
     objective::dynamics::Dynamics,
-    run::{AtDepth, LOG, Line},
+    run::{AtDepth, Line},
 };
 
 use crate::{
-    chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Titles},
+    chart::{self, Area, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Points, Titles},
     error::{Error, Result},
     output,
 };
@@ -18,24 +18,8 @@ const SIZE: (u32, u32) = (1000, 560);
 /// Of the panels of states below the losses.
 const STATES_HEIGHT: u32 = 330;
 
-/// Figures of one kind, by step.
-type Points = Vec<(f64, f64)>;
-
 /// One of the figures of states.
 type Figure = fn(&Dynamics) -> Option<f64>;
-
-/// What the log of a run's folder holds so far.
-///
-/// # Errors
-/// A log that cannot be read.
-pub(super) fn lines(folder: &Path) -> Result<Vec<Line>> {
-    let path = folder.join(LOG);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(Error::File { action: "read", path, source }),
-    }
-}
 
 /// Validation losses as a message has them.
 pub(super) fn told(losses: &[AtDepth]) -> String {
@@ -116,7 +100,7 @@ fn draw(curves: &Curves) -> std::result::Result<String, String> {
         let logarithms: Vec<Points> = losses.iter().map(|(_, points)| logarithms(points)).collect();
         let titles = Titles { x: "steps", y: "loss", labels: Labels::Logarithm };
         let range = range(&logarithms, f64::INFINITY..f64::NEG_INFINITY);
-        panel(&plot, (curves.last(), 5), range, &titles, (&logarithms, 0))?;
+        chart::against_steps(&plot, (curves.last(), 5), range, &titles, (&logarithms, 0))?;
         if curves.states.is_empty() { Ok(()) } else { draw_states(&states, curves) }
     })
 }
@@ -140,7 +124,7 @@ fn draw_states(area: &Area<'_>, curves: &Curves) -> Drawn {
         };
         let points: Vec<Points> = curves.states.values().map(of_depth).collect();
         let titles = Titles { x: "steps", y: name, labels: Labels::Decimals(2) };
-        panel(area, (curves.last(), 2), range(&points, 0.0..0.1), &titles, (&points, 1))?;
+        chart::against_steps(area, (curves.last(), 2), range(&points, 0.0..0.1), &titles, (&points, 1))?;
     }
     Ok(())
 }
@@ -159,21 +143,4 @@ fn range(curves: &[Points], least: Range<f64>) -> Range<f64> {
     }
     let air = 0.05 * (high - low).max(0.1);
     low - air..high + air
-}
-
-/// A plot of curves up to step `last`, the first of them in colour `colour`.
-fn panel(
-    area: &Area<'_>,
-    (last, ticks): (f64, u32),
-    range: Range<f64>,
-    titles: &Titles<'_>,
-    (curves, colour): (&[Points], usize),
-) -> Drawn {
-    let ticks = (0..=ticks).map(|tick| (f64::from(tick) / f64::from(ticks) * last).round());
-    let x = Axis::over(ticks.map(|tick| (tick, format!("{tick:.0}"))));
-    let mut plot = chart::plot(area, x, range, titles)?;
-    for (index, points) in curves.iter().enumerate() {
-        chart::curve(&mut plot, colour + index, points)?;
-    }
-    Ok(())
 }

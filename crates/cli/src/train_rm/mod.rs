@@ -2,10 +2,7 @@
 
 mod picture;
 
-use std::io::IsTerminal as _;
-
 use fathom_train::reward::{Line, RewardConfig, RewardRun};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     args::TrainArgs,
@@ -13,6 +10,7 @@ use crate::{
     options::start_threads,
     output,
     table::percent,
+    training,
 };
 
 /// Trains to the last step, or on from the last checkpoint in the folder.
@@ -30,8 +28,9 @@ pub(crate) fn run(arguments: &TrainArgs) -> Result<()> {
     })
     .map_err(failed)?;
     drawing.finish_and_clear();
-    let bar = progress(&run);
-    let (mut lines, mut drawn) = (picture::lines(&arguments.out)?, Ok(()));
+    let what = format!("{} parameters, {} questions", run.parameters(), run.questions());
+    let bar = training::progress(&what, run.step(), run.steps());
+    let (mut lines, mut drawn) = (training::lines(&arguments.out)?, Ok(()));
     let best = run.finish(|step, line| {
         bar.set_position(step);
         let Some(line) = line else { return };
@@ -54,19 +53,4 @@ pub(crate) fn run(arguments: &TrainArgs) -> Result<()> {
     let best = best.map_err(failed)?;
     drawn?;
     output::print(&format!("{}\n", best.display()))
-}
-
-/// A bar on standard error, where somebody watches.
-fn progress(run: &RewardRun) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style =
-        ProgressStyle::with_template("{bar:40} {pos}/{len} steps, {elapsed} gone, {eta} to go, {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(run.steps()).with_style(style);
-    bar.println(format!("{} parameters, {} questions", run.parameters(), run.questions()));
-    bar.set_position(run.step());
-    bar.reset_eta();
-    bar
 }

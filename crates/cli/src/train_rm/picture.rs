@@ -2,32 +2,16 @@
 
 use std::path::Path;
 
-use fathom_train::{
-    reward::{Accuracy, Line},
-    run::LOG,
-};
+use fathom_train::reward::{Accuracy, Line};
 
 use crate::{
-    chart::{self, Area, Axis, Drawn, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Titles, percent_range},
+    chart::{self, HEAD_HEIGHT, LEGEND_WIDTH, Labels, Points, Titles, percent_range},
     error::{Error, Result},
     output,
 };
 
 const NAME: &str = "curves.svg";
 const SIZE: (u32, u32) = (1300, 560);
-
-/// What the log of a run's folder holds so far.
-///
-/// # Errors
-/// A log that cannot be read.
-pub(super) fn lines(folder: &Path) -> Result<Vec<Line>> {
-    let path = folder.join(LOG);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(Error::File { action: "read", path, source }),
-    }
-}
 
 /// Draws the curves of all lines into the folder.
 ///
@@ -38,8 +22,6 @@ pub(super) fn write(folder: &Path, lines: &[Line]) -> Result<()> {
     let svg = draw(lines).map_err(|what| Error::Content { path: path.clone(), what })?;
     output::write_atomic(&path, svg.as_bytes())
 }
-
-type Points = Vec<(f64, f64)>;
 
 fn draw(lines: &[Line]) -> std::result::Result<String, String> {
     let losses: Points = lines
@@ -75,25 +57,9 @@ fn draw(lines: &[Line]) -> std::result::Result<String, String> {
         chart::legend(&side, &accuracies.each_ref().map(|(name, _)| (*name).to_owned()), None)?;
         let high = losses.iter().map(|point| point.1).filter(|loss| loss.is_finite()).fold(0.1, f64::max);
         let titles = Titles { x: "steps", y: "loss", labels: Labels::Decimals(2) };
-        panel(&left, steps, 0.0..1.05 * high, &titles, &[&losses])?;
+        chart::against_steps(&left, (steps, 5), 0.0..1.05 * high, &titles, (&[losses], 0))?;
         let titles = Titles { x: "steps", y: "questions answered right, %", labels: Labels::Decimals(0) };
         let range = percent_range(accuracies.iter().flat_map(|(_, points)| points).map(|point| point.1));
-        panel(&right, steps, range, &titles, &accuracies.each_ref().map(|(_, points)| points))
+        chart::against_steps(&right, (steps, 5), range, &titles, (&accuracies.map(|(_, points)| points), 0))
     })
-}
-
-fn panel(
-    area: &Area<'_>,
-    steps: f64,
-    range: std::ops::Range<f64>,
-    titles: &Titles<'_>,
-    curves: &[&Points],
-) -> Drawn {
-    let ticks = (0..=5).map(|tick| (f64::from(tick) / 5.0 * steps).round());
-    let x = Axis::over(ticks.map(|tick| (tick, format!("{tick:.0}"))));
-    let mut plot = chart::plot(area, x, range, titles)?;
-    for (index, points) in curves.iter().enumerate() {
-        chart::curve(&mut plot, index, points)?;
-    }
-    Ok(())
 }
