@@ -3,19 +3,24 @@
 use std::{ops::Range, sync::Arc};
 
 use half::bf16;
+use rayon::prelude::*;
 use smallvec::SmallVec;
 
 use crate::{
-    DType, Device, Result,
+    DType, Device, Result, cpu,
     error::check,
     gpu::{self, Buffer, Gpu, params},
 };
 
+/// Rows a task gathers at least: what a core copies while another wakes.
+const GATHERED: usize = 128;
+
 /// Activations `[rows, width]`, row-major f32. A row belongs to one token of one sequence.
 ///
 /// A tensor that operations write to takes the shape of their result and keeps its memory, so that a pass that is
-/// repeated allocates nothing. Clones of a tensor on a GPU share its memory until one of them is written to.
-#[derive(Debug, Clone)]
+/// repeated allocates nothing; what a dropped tensor leaves is kept for the next. Clones of a tensor on a GPU share its memory
+/// until one of them is written to.
+#[derive(Debug)]
 pub struct Tensor {
     device: Device,
     rows: usize,
@@ -23,10 +28,10 @@ pub struct Tensor {
     memory: Memory,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Memory {
     /// At least rows · width elements.
-    Host(Vec<f32>),
+    Host(cpu::memory::Memory),
     Device {
         dtype: DType,
         /// At least rows · pitch elements, if there are any.
@@ -44,7 +49,7 @@ impl Tensor {
             format!("{} elements for [{rows}, {width}]", data.len())
         })?;
         match device {
-            Device::Cpu => Ok(Self { device: Device::Cpu, rows, width, memory: Memory::Host(data) }),
+            Device::Cpu => Ok(Self { device: Device::Cpu, rows, width, memory: Memory::Host(data.into()) }),
             Device::Gpu(_) => {
                 let mut tensor = Self::empty(device);
                 tensor.set(rows, width, &data)?;
@@ -67,7 +72,10 @@ impl Tensor {
     /// No memory on the device.
     pub fn zeros(device: &Device, rows: usize, width: usize) -> Result<Self> {
         match device {
-            Device::Cpu => Self::new(device, rows, width, vec![0.0; rows * width]),
+            Device::Cpu => {
+                let memory = Memory::Host(cpu::memory::Memory::zeros(rows * width));
+                Ok(Self { device: Device::Cpu, rows, width, memory })
+            }
             Device::Gpu(_) => {
                 let mut tensor = Self::empty(device);
                 tensor.reshape(rows, width)?;
@@ -86,7 +94,7 @@ impl Tensor {
     /// keeps it rounded. The CPU rounds as it multiplies.
     pub fn operand(device: &Device, dtype: DType) -> Self {
         let memory = match device {
-            Device::Cpu => Memory::Host(Vec::new()),
+            Device::Cpu => Memory::Host(cpu::memory::Memory::default()),
             Device::Gpu(_) => Memory::Device { dtype, buffer: None },
         };
         Self { device: device.clone(), rows: 0, width: 0, memory }
@@ -137,7 +145,7 @@ impl Tensor {
                     *buffer = Some(Arc::new(Buffer::new(gpu, bytes)?));
                 }
             }
-            (Memory::Host(data), _) if data.len() < rows * width => data.resize(rows * width, 0.0),
+            (Memory::Host(data), _) => data.grow(rows * width),
             _ => {}
         }
         (self.rows, self.width) = (rows, width);
@@ -171,7 +179,7 @@ impl Tensor {
     /// A device that does not work.
     pub fn clear(&mut self) -> Result<()> {
         if let Memory::Host(data) = &mut self.memory {
-            data.fill(0.0);
+            cpu::memory::clear(&mut data[..self.rows * self.width]);
         }
         if let Device::Gpu(gpu) = self.device.clone() {
             // Nothing of what it shares with a clone is kept.
@@ -314,9 +322,8 @@ impl Tensor {
         self.reshape(rows.len(), width)?;
         match self.device.clone() {
             Device::Cpu => {
-                for (place, (from, row)) in self.data_mut().chunks_mut(width.max(1)).zip(rows) {
-                    place.copy_from_slice(from.row(*row));
-                }
+                let places = self.data_mut().par_chunks_mut(width.max(1)).zip(rows).with_min_len(GATHERED);
+                places.for_each(|(place, (from, row))| place.copy_from_slice(from.row(*row)));
                 Ok(())
             }
             Device::Gpu(_) if rows.is_empty() => Ok(()),
@@ -413,11 +420,13 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`Tensor::to_vec`].
-    pub fn into_data(mut self) -> Result<Vec<f32>> {
-        match &mut self.memory {
+    pub fn into_data(self) -> Result<Vec<f32>> {
+        let elements = self.rows * self.width;
+        match self.memory {
             Memory::Host(data) => {
-                data.truncate(self.rows * self.width);
-                Ok(std::mem::take(data))
+                let mut data = data.into_vec();
+                data.truncate(elements);
+                Ok(data)
             }
             Memory::Device { .. } => self.to_vec(),
         }
@@ -491,6 +500,16 @@ fn stays(buffer: Option<&Buffer>) -> Result<()> {
     check("tensor", !buffer.is_some_and(Buffer::is_foreign), || {
         "memory of others is too small, or shared with a clone".into()
     })
+}
+
+impl Clone for Tensor {
+    fn clone(&self) -> Self {
+        let memory = match &self.memory {
+            Memory::Host(_) => Memory::Host(cpu::memory::Memory::copy(self.data())),
+            Memory::Device { dtype, buffer } => Memory::Device { dtype: *dtype, buffer: buffer.clone() },
+        };
+        Self { device: self.device.clone(), memory, ..*self }
+    }
 }
 
 impl PartialEq for Tensor {

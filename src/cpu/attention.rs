@@ -11,7 +11,11 @@ use std::{array, cell::RefCell, ops::Range};
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
-use super::{activation::exp, simd::widest, tile::Level};
+use super::{
+    activation::exp,
+    simd::{halved, widest},
+    tile::Level,
+};
 use crate::{
     kv::{Sequence, Span, Spans},
     ops::attention::{Heads, MAX_DIM, Query},
@@ -142,9 +146,10 @@ impl<'s> Tile<'_, 's> {
                     }
                 }
             }
-            for (index, scores) in scores.chunks_mut(stride).take(heads.len() * R).enumerate() {
-                soften(&mut scores[..seen[index % R]], dim, &mut factors[index]);
-            }
+            let of_heads = scores.chunks_mut((R * stride).max(1)).zip(factors.as_chunks_mut::<R>().0);
+            of_heads
+                .take(heads.len())
+                .for_each(|(scores, factors)| soften(scores, stride, &seen, dim, factors));
             for row in out.chunks_mut(width) {
                 row[heads.start * dim..heads.end * dim].fill(0.0);
             }
@@ -217,37 +222,37 @@ fn chunks<'p, 's>(pieces: &'p [Piece<'s>]) -> impl Iterator<Item = (&'p Piece<'s
 pub(crate) const LANES: usize = 16;
 
 widest! {
-    /// scores ← exp(scores/√d − maximum), and the inverse of their sum: positions by rank mod 16, then halves onto halves.
-    pub(crate) fn soften(scores: &mut [f32], dim: usize, factor: &mut f32) {
+    /// Of each row, `stride` scores from one to the next, the first `seen` become exp(score/√d − maximum), and its factor the
+    /// inverse of their sum: positions by rank mod 16, then halves onto halves. All maxima come first: no row waits for another.
+    pub(crate) fn soften(scores: &mut [f32], stride: usize, seen: &[usize], dim: usize, factors: &mut [f32]) {
         let scale = 1.0 / (dim as f32).sqrt();
-        let mut max = [f32::NEG_INFINITY; LANES];
-        let mut raise = |scores: &mut [f32]| {
-            for (score, max) in scores.iter_mut().zip(&mut max) {
-                *score *= scale;
-                *max = if *score > *max { *score } else { *max };
-            }
-        };
-        // Whole chunks apart, so that they become whole vectors.
-        let (whole, rest) = scores.as_chunks_mut::<LANES>();
-        whole.iter_mut().for_each(|scores| raise(scores));
-        raise(rest);
-        let max = max.into_iter().fold(f32::NEG_INFINITY, f32::max);
-        let mut sums = [0.0; LANES];
-        let mut add = |scores: &mut [f32]| {
-            for (score, sum) in scores.iter_mut().zip(&mut sums) {
-                *score = exp(*score - max);
-                *sum += *score;
-            }
-        };
-        let (whole, rest) = scores.as_chunks_mut::<LANES>();
-        whole.iter_mut().for_each(|scores| add(scores));
-        add(rest);
-        for half in [8, 4, 2, 1] {
-            for lane in 0..half {
-                sums[lane] += sums[lane + half];
-            }
+        for ((scores, &seen), factor) in scores.chunks_mut(stride.max(1)).zip(seen).zip(&mut *factors) {
+            let mut max = [f32::NEG_INFINITY; LANES];
+            let mut raise = |scores: &mut [f32]| {
+                for (score, max) in scores.iter_mut().zip(&mut max) {
+                    *score *= scale;
+                    *max = if *score > *max { *score } else { *max };
+                }
+            };
+            // Whole chunks apart, so that they become whole vectors.
+            let (whole, rest) = scores[..seen].as_chunks_mut::<LANES>();
+            whole.iter_mut().for_each(|scores| raise(scores));
+            raise(rest);
+            *factor = halved(max, |a, b| if a > b { a } else { b });
         }
-        *factor = 1.0 / sums[0];
+        for ((scores, &seen), factor) in scores.chunks_mut(stride.max(1)).zip(seen).zip(factors) {
+            let (max, mut sums) = (*factor, [0.0; LANES]);
+            let mut add = |scores: &mut [f32]| {
+                for (score, sum) in scores.iter_mut().zip(&mut sums) {
+                    *score = exp(*score - max);
+                    *sum += *score;
+                }
+            };
+            let (whole, rest) = scores[..seen].as_chunks_mut::<LANES>();
+            whole.iter_mut().for_each(|scores| add(scores));
+            add(rest);
+            *factor = 1.0 / halved(sums, |a, b| a + b);
+        }
     }
 }
 

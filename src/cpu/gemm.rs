@@ -26,7 +26,7 @@ const TILES: usize = 8;
 const RUN: usize = 4;
 
 /// Below this many multiply-adds a product runs on the calling thread: waking another costs more.
-const PARALLEL: usize = 1 << 22;
+const PARALLEL: usize = 1 << 21;
 
 /// Bytes of a weight that each core keeps in its second-level cache, or nearly so: threads then take blocks of rows.
 const KEPT: usize = 1 << 20;
@@ -148,10 +148,11 @@ fn block(
                     }
                 }
             }
-            for (panel, sums) in run.clone().zip(&mut **bench) {
-                for (tile, sums) in sums.iter_mut().enumerate().take(tiles) {
-                    let rows = rows_of(tile);
-                    sink(rows.start, panel * PANEL, &mut sums[..rows.len()]);
+            // Along the rows of the result, which is memory's order.
+            for tile in 0..tiles {
+                let rows = rows_of(tile);
+                for (panel, sums) in run.clone().zip(&mut **bench) {
+                    sink(rows.start, panel * PANEL, &mut sums[tile][..rows.len()]);
                 }
             }
         });

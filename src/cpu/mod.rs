@@ -15,6 +15,7 @@ pub(crate) mod fetch;
 pub(crate) mod gemm;
 pub(crate) mod linear;
 pub(crate) mod matrix;
+pub(crate) mod memory;
 pub(crate) mod norm;
 pub(crate) mod perturb;
 pub(crate) mod rope;

@@ -126,14 +126,22 @@ fn moments(x: &[f32]) -> (f32, f32) {
 pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     let width = weight.len();
     out.par_chunks_mut(width).zip(x.par_chunks(width)).with_min_len(ROWS).for_each(|(out, x)| {
+        rms_norm_row(x, weight, eps, out);
+    });
+}
+
+widest! {
+    /// One row.
+    fn rms_norm_row(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
         let scale = root_mean_square(x, eps);
         for ((out, x), w) in out.iter_mut().zip(x).zip(weight) {
             *out = x * scale * w;
         }
-    });
+    }
 }
 
 /// 1/√(mean(x²) + ε).
+#[inline(always)]
 fn root_mean_square(x: &[f32], eps: f32) -> f32 {
     1.0 / (sum(x, |x| x * x) / x.len() as f32 + eps).sqrt()
 }
@@ -144,13 +152,13 @@ const LANES: usize = 32;
 /// Σ f(x) in 32 interleaved partial sums, the four registers added first, then their eight lanes from left to right:
 /// an order that depends on the length alone. PyTorch sums rows in the same order, so that norms agree with the
 /// published implementations to the last bits where everything before them does.
+#[inline(always)]
 fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
-    for chunk in x.chunks(LANES) {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane += f(x);
-        }
-    }
+    let mut add = |x: &[f32]| lanes.iter_mut().zip(x).for_each(|(lane, &x)| *lane += f(x));
+    let (whole, rest) = x.as_chunks::<LANES>();
+    whole.iter().for_each(|x| add(x));
+    add(rest);
     let (first, rest) = lanes.split_at_mut(8);
     for register in rest.chunks(8) {
         first.iter_mut().zip(register).for_each(|(lane, &x)| *lane += x);

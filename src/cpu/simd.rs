@@ -1,5 +1,7 @@
 //! Plain loops, compiled for the instruction set that is there.
 
+use std::array;
+
 /// Defines a function whose body is compiled three times on x86-64: for AVX-512, for AVX2 with FMA, and for the baseline.
 /// A call takes the first that the processor has. The body uses plain operations and explicit fused multiply-adds, which
 /// round the same in all, so that the bits do not depend on which one ran.
@@ -38,3 +40,11 @@ macro_rules! widest {
 }
 
 pub(crate) use widest;
+
+/// One value of sixteen lanes: halves onto halves, each a whole vector.
+#[inline(always)]
+pub(crate) fn halved(lanes: [f32; 16], onto: impl Fn(f32, f32) -> f32) -> f32 {
+    let eight: [f32; 8] = array::from_fn(|lane| onto(lanes[lane], lanes[lane + 8]));
+    let four: [f32; 4] = array::from_fn(|lane| onto(eight[lane], eight[lane + 4]));
+    onto(onto(four[0], four[2]), onto(four[1], four[3]))
+}

@@ -58,20 +58,30 @@ impl Level {
 /// Some channels of a tile's rows, in the words that a weight has: f32 elements, or pairs of bf16.
 pub(crate) struct Rows {
     words: [u32; ROWS * STRIDE],
+    order: Order,
     rows: usize,
     steps: usize,
     dtype: DType,
 }
 
+/// How words stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Row by row, [`STRIDE`] words apart.
+    Rows,
+    /// Step by step, [`ROWS`] words apart, f32: what were columns is copied as it stands.
+    Steps,
+}
+
 impl Rows {
     pub(crate) const fn new() -> Self {
-        Self { words: [0; ROWS * STRIDE], rows: 0, steps: 0, dtype: DType::F32 }
+        Self { words: [0; ROWS * STRIDE], order: Order::Rows, rows: 0, steps: 0, dtype: DType::F32 }
     }
 
     /// Takes steps `from` to `from + STEPS` of the rows of `x`, `k` channels each, at most [`ROWS`], in the words of a
     /// weight of `dtype`.
     pub(crate) fn fill(&mut self, level: Level, dtype: DType, x: &[f32], k: usize, from: usize) {
-        self.dtype = dtype;
+        (self.order, self.dtype) = (Order::Rows, dtype);
         let channels = match self.dtype {
             DType::F32 => from..(from + STEPS).min(k),
             DType::Bf16 => 2 * from..(2 * (from + STEPS)).min(k),
@@ -92,7 +102,7 @@ impl Rows {
 
     /// Takes the rows of `x`, at most [`ROWS`] of [`STEPS`] channels, as f32.
     pub(crate) fn fill_rows(&mut self, x: Matrix<'_>) {
-        let words = self.takes(x.rows(), x.columns());
+        let words = self.takes(Order::Rows, x.rows(), x.columns());
         for (row, words) in words.chunks_exact_mut(STRIDE).take(x.rows()).enumerate() {
             words[..x.columns()].copy_from_slice(x.row(row));
         }
@@ -100,7 +110,13 @@ impl Rows {
 
     /// Takes the columns of `x`, at most [`ROWS`] of [`STEPS`] channels, as f32.
     pub(crate) fn fill_columns(&mut self, x: Matrix<'_>) {
-        x.transpose(self.takes(x.columns(), x.rows()), STRIDE);
+        let words = self.takes(Order::Steps, x.columns(), x.rows());
+        for (step, words) in words.as_chunks_mut::<ROWS>().0.iter_mut().take(x.rows()).enumerate() {
+            match x.row(step).first_chunk() {
+                Some(whole) => *words = *whole,
+                None => words[..x.columns()].copy_from_slice(x.row(step)),
+            }
+        }
     }
 
     /// Words a row.
@@ -109,10 +125,18 @@ impl Rows {
     }
 
     /// Its words, to be those of `rows` rows of f32.
-    fn takes(&mut self, rows: usize, steps: usize) -> &mut [f32] {
+    fn takes(&mut self, order: Order, rows: usize, steps: usize) -> &mut [f32] {
         assert!(rows <= ROWS && steps <= STEPS);
-        (self.rows, self.steps, self.dtype) = (rows, steps, DType::F32);
+        (self.order, self.rows, self.steps, self.dtype) = (order, rows, steps, DType::F32);
         bytemuck::cast_slice_mut(&mut self.words)
+    }
+
+    /// The word of a row at a step.
+    fn word(&self, row: usize, step: usize) -> u32 {
+        self.words[match self.order {
+            Order::Rows => row * STRIDE + step,
+            Order::Steps => step * ROWS + row,
+        }]
     }
 }
 
@@ -151,8 +175,9 @@ fn halves(word: u32) -> [f32; 2] {
 }
 
 fn portable(x: &Rows, panel: &[u32], sums: &mut Sums) {
-    for (x_row, sum) in x.words.chunks_exact(STRIDE).zip(&mut sums[..x.rows]) {
-        for (&x_word, weights) in x_row[..x.steps].iter().zip(panel.chunks_exact(PANEL)) {
+    for (row, sum) in sums[..x.rows].iter_mut().enumerate() {
+        for (step, weights) in panel.chunks_exact(PANEL).enumerate() {
+            let x_word = x.word(row, step);
             for (sum, &weight) in sum.iter_mut().zip(weights) {
                 match x.dtype {
                     DType::F32 => *sum = f32::from_bits(x_word).mul_add(f32::from_bits(weight), *sum),
@@ -201,6 +226,19 @@ mod tests {
                     let expected: [Vec<u32>; 2] = run(Level::Portable);
                     for level in Level::available() {
                         assert_eq!(run(level), expected, "{dtype} {level:?} k {k} rows {rows} steps {steps}");
+                    }
+                    if dtype == DType::F32 {
+                        let columns: Vec<f32> =
+                            (0..rows * k).map(|at| x[at % rows * k + at / rows]).collect();
+                        for level in Level::available() {
+                            let mut tiles = Rows::new();
+                            let mut sums = [[f32::NAN; PANEL]; ROWS];
+                            tiles.fill_columns(Matrix::new(&columns, k, rows));
+                            tile(level, &tiles, weight.panel(0), &[], true, &mut sums);
+                            let sums: Vec<u32> =
+                                sums[..rows].as_flattened().iter().map(|x| x.to_bits()).collect();
+                            assert_eq!(sums, expected[0], "columns {level:?} k {k} rows {rows}");
+                        }
                     }
                 }
             }

@@ -16,7 +16,7 @@ use super::{
     attention::{LANES, soften},
     gemm::Shared,
     matrix::Matrix,
-    simd::widest,
+    simd::{halved, widest},
     tile::{Level, ROWS, Rows, STEPS, Sums, tile},
 };
 use crate::{
@@ -135,14 +135,14 @@ fn weights(
             scores.as_chunks_mut::<PANEL>().0[panel] = *sums;
         }
     }
-    for ((scores, window), factor) in scores.chunks_exact_mut(stride).zip(windows).zip(factors) {
-        let scores = &mut scores[..most.next_multiple_of(PANEL)];
+    let mut seen = [0; ROWS];
+    for ((scores, window), seen) in scores.chunks_exact_mut(stride).zip(windows).zip(&mut seen) {
         // Whole vectors: what the last one holds beyond the window weighs 0 and adds 0.
-        scores[window.visible..].fill(f32::NEG_INFINITY);
-        let (seen, rest) = scores.split_at_mut(window.visible.next_multiple_of(LANES));
-        soften(seen, dim, factor);
-        rest.fill(0.0);
+        *seen = window.visible.next_multiple_of(LANES);
+        scores[window.visible..*seen].fill(f32::NEG_INFINITY);
+        scores[*seen..most.next_multiple_of(PANEL)].fill(0.0);
     }
+    soften(scores, stride, &seen[..windows.len()], dim, factors);
     most
 }
 

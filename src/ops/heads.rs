@@ -1,7 +1,12 @@
 //! Rows of queries, keys and values taken apart and put together.
 
+use rayon::prelude::*;
+
 use super::{attention::Heads, together};
 use crate::{Device, Result, Tensor, error::check, gpu};
+
+/// Rows a task at least: what a core copies while another wakes.
+const ROWS: usize = 128;
 
 /// Takes rows `[rows, (query + 2 · kv) · d]` apart: sets q `[rows, query · d]`, and rows `places` of k and v, each
 /// `[positions, kv · d]`, in the order given.
@@ -60,14 +65,16 @@ pub fn join(
     qkv.reshape(q.rows(), of_q + 2 * of_kv)?;
     match q.device() {
         Device::Cpu => {
-            let rows = q.data().chunks_exact(of_q).zip(places);
-            for ((q, &place), row) in rows.zip(qkv.data_mut().chunks_exact_mut(of_q + 2 * of_kv)) {
-                let (queries, rest) = row.split_at_mut(of_q);
-                let (keys, values) = rest.split_at_mut(of_kv);
-                queries.copy_from_slice(q);
-                keys.copy_from_slice(&k.data()[place * of_kv..][..of_kv]);
-                values.copy_from_slice(&v.data()[place * of_kv..][..of_kv]);
-            }
+            let rows = qkv.data_mut().par_chunks_exact_mut(of_q + 2 * of_kv);
+            rows.zip(q.data().par_chunks_exact(of_q)).zip(places).with_min_len(ROWS).for_each(
+                |((row, q), &place)| {
+                    let (queries, rest) = row.split_at_mut(of_q);
+                    let (keys, values) = rest.split_at_mut(of_kv);
+                    queries.copy_from_slice(q);
+                    keys.copy_from_slice(&k.data()[place * of_kv..][..of_kv]);
+                    values.copy_from_slice(&v.data()[place * of_kv..][..of_kv]);
+                },
+            );
             Ok(())
         }
         Device::Gpu(gpu) => gpu::heads::join(gpu, q, [k, v], heads, places, qkv),

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::root_mean_square;
 use crate::cpu::{
     columns::{BLOCK, add_each},
-    simd::widest,
+    simd::{halved, widest},
 };
 
 widest! {
@@ -16,6 +16,13 @@ widest! {
         *mean = sum(x, |x| x) / width;
         let variance = sum(x, |x| (x - *mean) * (x - *mean)) / width;
         *scale = 1.0 / (variance + eps).sqrt();
+    }
+}
+
+widest! {
+    /// 1/√(mean(x²) + ε) of a row.
+    fn inverse(x: &[f32], eps: f32, scale: &mut f32) {
+        *scale = root_mean_square(x, eps);
     }
 }
 
@@ -56,7 +63,8 @@ pub(crate) fn rms_norm_backward(
     dw: &mut [f32],
 ) {
     let sums = blocks(x, dy, dx, weight.len(), 1, |x, dy, dx, dw| {
-        let scale = root_mean_square(x, eps);
+        let mut scale = 0.0;
+        inverse(x, eps, &mut scale);
         norm_row(Row { x, weight, dy, mean: 0.0, scale }, false, dx, dw);
     });
     add_each(&sums, dw);
@@ -145,8 +153,8 @@ widest! {
         let (dw, dw_rest) = dw.as_chunks_mut::<LANES>();
         whole.zip(dw).for_each(|(row, dw)| sums.add(row, dw));
         sums.add(rest, dw_rest);
-        let mean = if centred { fold(sums.means) / width } else { 0.0 };
-        let slope = fold(sums.slopes) / width;
+        let mean = if centred { total(sums.means) / width } else { 0.0 };
+        let slope = total(sums.slopes) / width;
         for (dx, (_, g, normed)) in dx.iter_mut().zip(row.channels()) {
             *dx = row.scale * (-normed).mul_add(slope, g - mean);
         }
@@ -161,16 +169,10 @@ fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let (whole, rest) = x.as_chunks::<LANES>();
     whole.iter().for_each(|x| add(x));
     add(rest);
-    fold(lanes)
+    total(lanes)
 }
 
-/// The sum of lanes, halves onto halves.
 #[inline(always)]
-fn fold(mut lanes: [f32; LANES]) -> f32 {
-    for half in [8, 4, 2, 1] {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
-        }
-    }
-    lanes[0]
+fn total(lanes: [f32; LANES]) -> f32 {
+    halved(lanes, |a, b| a + b)
 }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Rows, STRIDE, Sums};
+use super::{Order, ROWS, Rows, STRIDE, Sums};
 use crate::{DType, weight::PANEL};
 
 /// Rows up to which a product is bound by reading the weight.
@@ -27,14 +27,15 @@ pub(super) unsafe fn pairs(x: &[f32], words: &mut [u32]) {
     }
 }
 
-/// Defines the kernel `$name::<R>`: R rows at once, two registers of 16 columns each. `$next` makes the
-/// next sum of a row from a word of x, the weights' words and the sum so far.
+/// Defines the kernel `$name::<R, ROW, STEP>`: R rows at once, two registers of 16 columns each, x's words ROW apart from row
+/// to row and STEP from step to step. `$next` makes the next sum of a row from a word of x, the weights' words and the sum
+/// so far.
 macro_rules! rows512 {
     ($name:ident, $features:literal, |$x:ident, $w:ident, $sum:ident| $next:expr) => {
         /// # Safety
-        /// x holds R rows and the panel x.steps steps of 32 words.
+        /// x holds R rows in the order of ROW and STEP, and the panel x.steps steps of 32 words.
         #[target_feature(enable = $features)]
-        unsafe fn $name<const R: usize>(
+        unsafe fn $name<const R: usize, const ROW: usize, const STEP: usize>(
             x: &Rows,
             panel: *const u32,
             ahead: &[u32],
@@ -67,7 +68,7 @@ macro_rules! rows512 {
                         }
                     }
                     for (row, acc) in acc.iter_mut().enumerate() {
-                        let $x = _mm512_set1_epi32(*words.add(row * STRIDE + step) as i32);
+                        let $x = _mm512_set1_epi32(*words.add(row * ROW + step * STEP) as i32);
                         for ($sum, $w) in acc.iter_mut().zip(w) {
                             *$sum = $next;
                         }
@@ -102,16 +103,16 @@ rows512!(dots_512, "avx512f,avx512bf16", |x, w, sum| {
 macro_rules! rows256 {
     ($name:ident, |$x:ident, $w:ident, $sum:ident| $next:expr) => {
         /// # Safety
-        /// x holds first + R rows, the panel x.steps steps of 32 words, and `from` is 0 or 16.
+        /// x holds first + R rows in the order of ROW and STEP, the panel x.steps steps of 32 words, and `from` is 0 or 16.
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn $name<const R: usize>(
+        unsafe fn $name<const R: usize, const ROW: usize, const STEP: usize>(
             x: &Rows,
             first: usize,
             panel: *const u32,
             from: usize,
             sums: &mut [[f32; PANEL]],
         ) {
-            let words = x.words[first * STRIDE..].as_ptr();
+            let words = x.words[first * ROW..].as_ptr();
             let sums: *mut f32 = sums[first..].as_mut_ptr().cast();
             // SAFETY: step < x.steps, row < R and from < 32 keep every address inside what the caller promised.
             unsafe {
@@ -125,7 +126,7 @@ macro_rules! rows256 {
                     let at = panel.add(step * PANEL + from);
                     let w = [_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(8).cast())];
                     for (row, acc) in acc.iter_mut().enumerate() {
-                        let $x = _mm256_set1_epi32(*words.add(row * STRIDE + step) as i32);
+                        let $x = _mm256_set1_epi32(*words.add(row * ROW + step * STEP) as i32);
                         for ($sum, $w) in acc.iter_mut().zip(w) {
                             *$sum = $next;
                         }
@@ -149,10 +150,16 @@ rows256!(widened_256, |x, w, sum| {
     _mm256_fmadd_ps(even(x), even(w), _mm256_fmadd_ps(odd(x), odd(w), *sum))
 });
 
-/// Calls `$kernel::<rows>` for a number of rows known only at run time.
+/// Calls `$kernel::<rows, …>` for a number of rows known only at run time, and for words by row or by step.
 macro_rules! by_rows {
-    ($kernel:ident, $rows:expr, $args:tt, [$($n:literal)*]) => {
-        match $rows { $($n => $kernel::<$n> $args,)* _ => {} }
+    ($kernel:ident, $x:ident, $rows:expr, $args:tt, $n:tt) => {
+        match $x.order {
+            Order::Rows => by_rows!(@ $kernel, [STRIDE, 1], $rows, $args, $n),
+            Order::Steps => by_rows!(@ $kernel, [1, ROWS], $rows, $args, $n),
+        }
+    };
+    (@ $kernel:ident, [$row:expr, $step:expr], $rows:expr, $args:tt, [$($n:literal)*]) => {
+        match $rows { $($n => $kernel::<$n, { $row }, { $step }> $args,)* _ => {} }
     };
 }
 
@@ -165,7 +172,7 @@ pub(super) unsafe fn avx512_bf16(x: &Rows, panel: &[u32], ahead: &[u32], sums: &
         match x.dtype {
             DType::F32 => avx512(x, panel, ahead, sums),
             DType::Bf16 => {
-                by_rows!(dots_512, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
+                by_rows!(dots_512, x, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
             }
         }
     }
@@ -179,10 +186,10 @@ pub(super) unsafe fn avx512(x: &Rows, panel: &[u32], ahead: &[u32], sums: &mut S
     unsafe {
         match x.dtype {
             DType::F32 => {
-                by_rows!(f32_512, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
+                by_rows!(f32_512, x, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
             }
             DType::Bf16 => {
-                by_rows!(widened_512, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
+                by_rows!(widened_512, x, x.rows, (x, panel.as_ptr(), ahead, sums), [1 2 3 4 5 6 7 8 9 10 11 12])
             }
         }
     }
@@ -201,8 +208,10 @@ pub(super) unsafe fn avx2(x: &Rows, panel: &[u32], sums: &mut Sums) {
             // SAFETY: the caller's promise; x holds x.rows rows.
             unsafe {
                 match x.dtype {
-                    DType::F32 => by_rows!(f32_256, some, (x, first, panel, from, sums), [1 2 3 4 5 6]),
-                    DType::Bf16 => by_rows!(widened_256, some, (x, first, panel, from, sums), [1 2 3 4 5 6]),
+                    DType::F32 => by_rows!(f32_256, x, some, (x, first, panel, from, sums), [1 2 3 4 5 6]),
+                    DType::Bf16 => {
+                        by_rows!(widened_256, x, some, (x, first, panel, from, sums), [1 2 3 4 5 6])
+                    }
                 }
             }
         }

@@ -262,11 +262,6 @@ widest! {
         let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         a.iter().zip(b).for_each(|(a, b)| add(a, b));
         add(a_rest, b_rest);
-        for half in [8, 4, 2, 1] {
-            for lane in 0..half {
-                lanes[lane] += lanes[lane + half];
-            }
-        }
-        *dot = lanes[0];
+        *dot = halved(lanes, |a, b| a + b);
     }
 }

@@ -252,24 +252,46 @@ impl Huginn {
         injected: &Tensor,
         pass: &Pass,
     ) -> Result<(Tensor, Saved)> {
-        let mut x = injected.clone();
-        linear(state, &self.halves[0].forward, None, Epilogue::Residual(Perturb::None), &mut x)?;
+        let x = self.adapt(state, injected)?;
         self.stack(&self.core, parameters, x, pass)
     }
 
-    /// One iteration backwards: `ds`, the gradient of s_{t+1}, becomes that of s_t, whose iteration is computed again; that of
-    /// W_e·e is added to `dinjected`, and those of core and W_s to the gradients (`dhalf`, `[h, h]`, for the latter).
-    pub(crate) fn iterate_backward(
+    /// As [`Huginn::iterate`], where nothing goes back.
+    pub(crate) fn advance(
         &self,
         parameters: &Parameters,
         state: &Tensor,
         injected: &Tensor,
         pass: &Pass,
+    ) -> Result<Tensor> {
+        let mut x = self.adapt(state, injected)?;
+        let width = self.heads.kv * self.heads.dim;
+        let mut cache = Cache::new(parameters.device(), pass.segment.rows(), width)?;
+        for block in &self.core {
+            block.pass(parameters, &mut x, &pass.angles, &pass.segment, &mut cache)?;
+        }
+        Ok(x)
+    }
+
+    /// W_s·s + W_e·e.
+    fn adapt(&self, state: &Tensor, injected: &Tensor) -> Result<Tensor> {
+        let mut x = injected.clone();
+        linear(state, &self.halves[0].forward, None, Epilogue::Residual(Perturb::None), &mut x)?;
+        Ok(x)
+    }
+
+    /// One iteration backwards: `ds`, the gradient of s_{t+1}, becomes that of s_t; that of W_e·e is added to `dinjected`, and
+    /// those of core and W_s to the gradients (`dhalf`, `[h, h]`, for the latter).
+    pub(crate) fn iterate_backward(
+        &self,
+        parameters: &Parameters,
+        state: &Tensor,
+        saved: Saved,
+        pass: &Pass,
         ds: &mut Tensor,
         [dinjected, dhalf]: [&mut Tensor; 2],
         gradients: &mut Gradients,
     ) -> Result<()> {
-        let (_, saved) = self.iterate(parameters, state, injected, pass)?;
         self.stack_backward(&self.core, parameters, pass, saved, ds, gradients)?;
         add(dinjected, ds)?;
         linear_backward_weight(state, ds, dhalf)?;

@@ -37,6 +37,18 @@ impl Mlp {
         Ok(Saved { up, hidden })
     }
 
+    /// As [`Mlp::forward`], where nothing goes back: what is behind f alone, the same bits.
+    pub(crate) fn hidden(&self, x: &Tensor) -> Result<Tensor> {
+        let epilogue = match self.activation {
+            Activation::GeluTanh => Epilogue::GeluTanh,
+            Activation::GeluErf => Epilogue::GeluErf,
+            Activation::SwiGlu => Epilogue::SwiGlu,
+        };
+        let mut hidden = Tensor::empty(x.device());
+        self.up.forward(x, epilogue, &mut hidden)?;
+        Ok(hidden)
+    }
+
     /// Sets dx from the gradient of the last product.
     pub(crate) fn backward(
         &self,

@@ -73,6 +73,28 @@ impl Block {
         Ok((out, Saved { x, normed_1, attention, sum_1, y, normed_3, mlp, sum_2 }))
     }
 
+    /// x becomes the block's output, where nothing goes back: the same bits as [`Block::forward`]'s, nothing kept.
+    pub(crate) fn pass(
+        &self,
+        parameters: &Parameters,
+        x: &mut Tensor,
+        angles: &Tensor,
+        segment: &Segment,
+        cache: &mut Cache,
+    ) -> Result<()> {
+        let [mut normed, mut y] = [Tensor::empty(x.device()), Tensor::empty(x.device())];
+        let [norm_1, norm_2, norm_3, norm_4] = self.norms;
+        let residual = Epilogue::Residual(Perturb::None);
+        norm_1.forward(parameters, x, &mut normed)?;
+        let mixed = self.attention.forward(&normed, Some(angles), segment, cache)?.mixed;
+        self.out.forward(&mixed, residual, x)?;
+        norm_2.forward(parameters, x, &mut y)?;
+        norm_3.forward(parameters, &y, &mut normed)?;
+        let hidden = self.mlp.hidden(&normed)?;
+        self.mlp.down.forward(&hidden, residual, &mut y)?;
+        norm_4.forward(parameters, &y, x)
+    }
+
     /// dx, the gradient of the output, becomes that of the input.
     pub(crate) fn backward(
         &self,

@@ -104,11 +104,17 @@ impl RecurrentDepth {
         let Begun { ids, counted, pass, embedded, prelude, injected } = self.begin(&examples)?;
         let Examples { targets, initial: mut state, .. } = examples;
         for _ in 0..iterations.without {
-            state = network.iterate(parameters, &state, &injected, &pass)?.0;
+            state = network.advance(parameters, &state, &injected, &pass)?;
         }
-        let mut states = Vec::with_capacity(iterations.with);
-        for _ in 0..iterations.with {
-            let next = network.iterate(parameters, &state, &injected, &pass)?.0;
+        let (mut states, mut last) = (Vec::with_capacity(iterations.with), None);
+        for iteration in 1..=iterations.with {
+            let next = if iteration == iterations.with && gradients.is_some() {
+                let (next, saved) = network.iterate(parameters, &state, &injected, &pass)?;
+                last = Some(saved);
+                next
+            } else {
+                network.advance(parameters, &state, &injected, &pass)?
+            };
             states.push(std::mem::replace(&mut state, next));
         }
         let (hidden, coda) = network.coda(parameters, state, &pass)?;
@@ -120,7 +126,7 @@ impl RecurrentDepth {
         let into = Some((&mut *gradients, &mut dhidden));
         let loss = head::loss(network.head(), &hidden, targets, scale, into)? / counted as f64;
         let mut ds = network.coda_backward(parameters, &pass, coda, &dhidden, gradients)?;
-        let de = self.back_through(&states, [&embedded, &injected], &pass, &mut ds, gradients)?;
+        let de = self.back_through(&states, last, [&embedded, &injected], &pass, &mut ds, gradients)?;
         network.prelude_backward(parameters, &ids, &pass, prelude, de, gradients)?;
         Ok(loss)
     }
@@ -133,7 +139,7 @@ impl RecurrentDepth {
         let Examples { tokens, targets, initial } = examples;
         let [mut before, mut state] = [Tensor::empty(parameters.device()), initial];
         for _ in 0..steps {
-            let next = network.iterate(parameters, &state, &injected, &pass)?.0;
+            let next = network.advance(parameters, &state, &injected, &pass)?;
             before = std::mem::replace(&mut state, next);
         }
         sums.add([&before, &state], tokens.iter().map(|tokens| tokens.len()))?;
@@ -158,10 +164,11 @@ impl RecurrentDepth {
         Ok(Begun { ids, counted, pass, embedded, prelude, injected })
     }
 
-    /// Back through the iterations that began with `states`; the gradient of e.
+    /// Back through the iterations that began with `states`, of which all but the last are computed again; the gradient of e.
     fn back_through(
         &self,
         states: &[Tensor],
+        mut last: Option<huginn::Saved>,
         [embedded, injected]: [&Tensor; 2],
         pass: &Pass,
         ds: &mut Tensor,
@@ -173,7 +180,11 @@ impl RecurrentDepth {
         let mut dhalf = Tensor::zeros(device, h, h)?;
         for state in states.iter().rev() {
             let into = [&mut dinjected, &mut dhalf];
-            network.iterate_backward(parameters, state, injected, pass, ds, into, gradients)?;
+            let saved = match last.take() {
+                Some(saved) => saved,
+                None => network.iterate(parameters, state, injected, pass)?.1,
+            };
+            network.iterate_backward(parameters, state, saved, pass, ds, into, gradients)?;
         }
         network.inject_backward(embedded, &dinjected, &dhalf, gradients)
     }
