@@ -29,7 +29,7 @@ const RUN: usize = 4;
 const PARALLEL: usize = 1 << 21;
 
 /// Bytes of a weight that each core keeps in its second-level cache, or nearly so: threads then take blocks of rows.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 1 << 21;
 
 /// Tiles over which a panel's successor is asked for: memory is slower than the first tile alone.
 const SPREAD: usize = 4;
@@ -142,17 +142,15 @@ fn block(
                         _ => words(0, run.end.min(w.panels() - 1)),
                     };
                     let mut ahead = next.chunks(next.len().div_ceil(tiles.min(SPREAD)));
-                    for (rows, sums) in rows.iter().zip(sums) {
+                    for (index, (rows, sums)) in rows.iter().zip(sums).enumerate() {
                         let ahead = ahead.next().unwrap_or_default();
                         tile(level, rows, words(part, panel), ahead, part == 0, sums);
+                        // While the sums are in the first level.
+                        if part + 1 == parts {
+                            let rows = rows_of(index);
+                            sink(rows.start, panel * PANEL, &mut sums[..rows.len()]);
+                        }
                     }
-                }
-            }
-            // Along the rows of the result, which is memory's order.
-            for tile in 0..tiles {
-                let rows = rows_of(tile);
-                for (panel, sums) in run.clone().zip(&mut **bench) {
-                    sink(rows.start, panel * PANEL, &mut sums[tile][..rows.len()]);
                 }
             }
         });

@@ -25,10 +25,13 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Room for `places` positions of `width` channels; gradients take theirs on the way back.
+    /// Room for `places` positions of `width` channels, which windows see once they are written; gradients take theirs on the
+    /// way back.
     pub(crate) fn new(device: &Device, places: usize, width: usize) -> Result<Self> {
-        let [k, v] = [Tensor::zeros(device, places, width)?, Tensor::zeros(device, places, width)?];
-        Ok(Self { k, v, dk: Tensor::empty(device), dv: Tensor::empty(device) })
+        let [mut k, mut v, dk, dv] = [(); 4].map(|()| Tensor::empty(device));
+        k.reshape(places, width)?;
+        v.reshape(places, width)?;
+        Ok(Self { k, v, dk, dv })
     }
 
     /// Gradients that nothing has been added to yet are 0.
