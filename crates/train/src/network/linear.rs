@@ -1,7 +1,7 @@
 //! Linear layers over parameters that change.
 
 use fathom::{
-    Tensor, Weight,
+    Device, Tensor, Weight,
     ops::{
         add::add,
         linear::{Epilogue, linear, linear_backward_bias, linear_backward_weight},
@@ -100,8 +100,19 @@ impl Linear {
         gradients: &mut Gradients,
         dx: &mut Tensor,
     ) -> Result<()> {
-        self.backward_parameters(x, dy, gradients)?;
-        Ok(linear(dy, &self.backward, None, Epilogue::None, dx)?)
+        let of_input = |dx: &mut Tensor| linear(dy, &self.backward, None, Epilogue::None, dx);
+        match x.device() {
+            // Two products that do not wait for each other.
+            Device::Cpu => {
+                let of_parameters = || self.backward_parameters(x, dy, gradients);
+                let (parameters, input) = rayon::join(of_parameters, || of_input(dx));
+                parameters.and(Ok(input?))
+            }
+            _ => {
+                self.backward_parameters(x, dy, gradients)?;
+                Ok(of_input(dx)?)
+            }
+        }
     }
 
     /// Adds to the gradients of W and b.
