@@ -9,6 +9,7 @@
 
 mod block;
 mod run;
+mod slots;
 mod span;
 
 use std::{ops::Range, sync::Arc};
@@ -25,6 +26,7 @@ use crate::{
 use block::Block;
 
 pub use run::Run;
+pub use slots::{Reads, Slots};
 use span::View;
 pub use span::{Rows, Span, Spans};
 
@@ -225,6 +227,22 @@ impl Sequence {
         first
     }
 
+    /// Forgets the positions from `len` on.
+    ///
+    /// # Errors
+    /// Positions that it shares with others.
+    pub fn truncate(&mut self, len: usize) -> Result<()> {
+        let start = self.own.start;
+        check("kv truncate", len >= start, || format!("{len} positions of which {start} are shared"))?;
+        let kept = (len - start).min(self.own.len);
+        self.own.len = kept;
+        for slot in self.own.slots.iter_mut().flatten() {
+            slot.present.truncate(kept);
+            slot.complete = slot.complete.min(kept);
+        }
+        Ok(())
+    }
+
     /// `count` sequences that continue this one, sharing all of it.
     pub fn fork(self, count: usize) -> Vec<Sequence> {
         let (device, layout) = (self.own.device.clone(), self.own.layout);
@@ -319,11 +337,15 @@ impl Sequence {
         positions.for_each(|position| kept.mark(position - start));
     }
 
-    /// Where kernels write the keys and values of positions that were reserved.
-    pub(crate) fn places(&self, positions: Range<usize>) -> impl Iterator<Item = KvPlace> {
+    /// Where kernels write the keys and values of positions that were reserved, the slots counted from `first` on.
+    pub(crate) fn places(&self, positions: Range<usize>, first: usize) -> impl Iterator<Item = KvPlace> {
         let own = &self.own;
-        positions
-            .filter_map(move |position| Some(own.block.as_ref()?.place(position - own.start, own.layout)))
+        positions.filter_map(move |position| {
+            let KvPlace { keys, values, slot_stride } =
+                own.block.as_ref()?.place(position - own.start, own.layout);
+            let ahead = first as u64 * slot_stride;
+            Some(KvPlace { keys: keys + ahead, values: values + ahead, slot_stride })
+        })
     }
 
     /// What a query reads: for each position the first of `slots` that it has, neighbours with the same slot joined,
@@ -364,6 +386,23 @@ impl Sequence {
             }
         }
         spans
+    }
+
+    /// One more than the highest slot that a position has.
+    pub fn slots(&self) -> usize {
+        let mut segment = Some(&self.own);
+        let mut slots = 0;
+        while let Some(at) = segment {
+            slots = slots.max(at.slots.len());
+            segment = at.parent.as_deref();
+        }
+        slots
+    }
+
+    /// Whether every position before `end` has `slot`.
+    pub fn holds(&self, slot: usize, end: usize) -> bool {
+        let spans = self.spans(&[slot]);
+        spans.iter().map(|span| span.until(end).count()).sum::<usize>() >= end.min(self.len())
     }
 
     /// The first position that has one of `slots`.

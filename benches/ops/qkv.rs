@@ -63,7 +63,7 @@ fn cases(place: &Place, group: &mut Group<'_>, network: &Network) {
                 };
                 let projection = Projection { weight: weights.next(), bias: bias.as_ref(), heads };
                 let rotation = form.rotation().map(|layout| Rotation { angles: &turns, layout });
-                qkv(input, projection, rotation, &mut runs, 0, &mut out).expect("shapes fit");
+                qkv(input, projection, rotation, &mut runs, &[0], &mut out).expect("shapes fit");
             }
         });
     }

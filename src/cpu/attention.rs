@@ -17,7 +17,7 @@ use super::{
     tile::Level,
 };
 use crate::{
-    kv::{Sequence, Span, Spans},
+    kv::{Sequence, Slots, Span, Spans},
     ops::attention::{Heads, MAX_DIM, Query},
 };
 
@@ -61,14 +61,14 @@ pub(crate) fn attention<S: AsRef<Sequence> + Sync>(
     q: &[f32],
     stride: usize,
     sequences: &[S],
-    slots: &[usize],
+    slots: Slots<'_>,
     rows: &[Query],
     heads: Heads,
     out: &mut [f32],
 ) {
     let tiles = out.par_chunks_mut(ROWS * heads.query * heads.dim).zip(q.par_chunks(ROWS * stride));
     tiles.zip(rows.par_chunks(ROWS)).with_min_len(TILES).for_each(|((out, q), rows)| {
-        let spans = rows.iter().map(|row| sequences[row.sequence].as_ref().spans(slots));
+        let spans = rows.iter().map(|row| sequences[row.sequence].as_ref().spans(slots.of(row.sequence)));
         let spans: SmallVec<[Spans<'_>; ROWS]> = spans.collect();
         let tile = Tile { q, stride, spans: &spans, rows, heads };
         BENCH.with_borrow_mut(|bench| match rows.len() {

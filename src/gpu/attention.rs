@@ -11,7 +11,7 @@ use super::{
 use crate::{
     DType, Result, Tensor,
     error::check,
-    kv::Sequence,
+    kv::{Sequence, Slots},
     ops::attention::{Heads, Query},
 };
 
@@ -38,11 +38,11 @@ pub(crate) fn attention<S: AsRef<Sequence>>(
     q: &Tensor,
     heads: Heads,
     sequences: &[S],
-    slots: &[usize],
+    slots: Slots<'_>,
     rows: &[Query],
     out: &mut Tensor,
 ) -> Result<()> {
-    let (Some(sequence), Some(&slot)) = (sequences.first(), slots.first()) else { return Ok(()) };
+    let Some(sequence) = sequences.first() else { return Ok(()) };
     if rows.is_empty() {
         return Ok(());
     }
@@ -60,7 +60,7 @@ pub(crate) fn attention<S: AsRef<Sequence>>(
         query_heads: heads.query as u32,
         kv_heads: heads.kv as u32,
         head_dim: heads.dim as u32,
-        slot: slot as u32,
+        slot: slots.base() as u32,
         scale: (heads.dim as f32).sqrt().recip(),
         ..Default::default()
     };
@@ -75,16 +75,16 @@ pub(crate) fn attention<S: AsRef<Sequence>>(
 /// What query rows read.
 struct Reads<'a, S> {
     sequences: &'a [S],
-    slots: &'a [usize],
+    slots: Slots<'a>,
     dtype: DType,
 }
 
 impl<S: AsRef<Sequence>> Reads<'_, S> {
     /// The spans of a sequence up to position `visible`, with whether each lies in a segment that others may share.
     fn spans(&self, sequence: usize, visible: usize) -> impl Iterator<Item = (KvSpan, bool)> {
-        let spans = self.sequences[sequence].as_ref().spans(self.slots);
+        let spans = self.sequences[sequence].as_ref().spans(self.slots.of(sequence));
         let spans = spans.into_iter().map(move |span| span.until(visible)).filter(|span| span.count() > 0);
-        let (slot, dtype) = (self.slots[0], self.dtype);
+        let (slot, dtype) = (self.slots.base(), self.dtype);
         spans.map(move |span| (span.device(slot, dtype), span.shared()))
     }
 }

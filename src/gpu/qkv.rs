@@ -9,7 +9,7 @@ use super::{
 use crate::{
     DType, Result, Tensor,
     error::check,
-    kv::Run,
+    kv::{Run, Slots},
     ops::qkv::{Input, Projection, Rotation},
 };
 
@@ -37,11 +37,11 @@ pub(crate) fn qkv(
     projection: Projection<'_>,
     rotation: Option<Rotation<'_>>,
     runs: &mut [Run<'_>],
-    slot: usize,
+    slots: Slots<'_>,
     out: &mut Tensor,
 ) -> Result<()> {
     let Projection { weight, bias, heads } = projection;
-    let (places, kv_dtype) = places(runs, slot)?;
+    let (places, kv_dtype) = places(runs, slots)?;
     out.reshape(places.len(), heads.query * heads.dim)?;
     if places.is_empty() {
         return Ok(());
@@ -57,7 +57,7 @@ pub(crate) fn qkv(
         query_heads: heads.query as u32,
         kv_heads: heads.kv as u32,
         head_dim: heads.dim as u32,
-        slot: slot as u32,
+        slot: slots.base() as u32,
         kv_dtype: super::dtype(kv_dtype),
         ..Default::default()
     };
@@ -84,24 +84,25 @@ pub(crate) fn qkv(
     let grid = form.tile.grid(places.len(), weight.n());
     // SAFETY: rows, columns, vectors and places of the extents that shapes were checked for.
     unsafe { session.launch(form.kernel, &params, grid, form.tile.threads, form.shared)? };
-    for run in runs {
+    for (index, run) in runs.iter_mut().enumerate() {
         let positions = run.positions();
-        run.sequence().mark(slot, positions);
+        run.sequence().mark(slots.written(index), positions);
     }
     Ok(())
 }
 
-/// Where the keys and values of all rows go, in one type of cache.
-fn places(runs: &mut [Run<'_>], slot: usize) -> Result<(Vec<KvPlace>, DType)> {
+/// Where the keys and values of all rows go, in one type of cache, counted from the slot that kernels add.
+fn places(runs: &mut [Run<'_>], slots: Slots<'_>) -> Result<(Vec<KvPlace>, DType)> {
     let dtype = runs.first().map_or(DType::F32, |run| run.as_ref().layout().dtype);
     let mut places = Vec::new();
-    for run in runs {
+    for (index, run) in runs.iter_mut().enumerate() {
+        let slot = slots.written(index);
         check("qkv", run.as_ref().layout().dtype == dtype, || {
             format!("caches of {dtype} and {}", run.as_ref().layout().dtype)
         })?;
         let positions = run.positions();
         run.sequence().reserve(slot, positions.clone())?;
-        places.extend(run.as_ref().places(positions));
+        places.extend(run.as_ref().places(positions, slot - slots.base()));
     }
     Ok((places, dtype))
 }

@@ -1,7 +1,12 @@
 //! Causal attention over shared and private segments in one softmax.
 
 use super::together;
-use crate::{Device, Result, Tensor, cpu, error::check, gpu, kv::Sequence};
+use crate::{
+    Device, Result, Tensor, cpu,
+    error::check,
+    gpu,
+    kv::{Sequence, Slots},
+};
 
 /// Channels of a head at most.
 pub const MAX_DIM: usize = 1024;
@@ -40,14 +45,15 @@ pub struct Query {
 /// Widths that do not fit; heads that do not divide or are wider than [`MAX_DIM`]; a row that sees no
 /// position; operands on different devices; on a GPU heads of more than 256 channels in f32, or in bf16 of more than 128 or of no
 /// multiple of 8, and caches of different types.
-pub fn attention<S: AsRef<Sequence> + Sync>(
+pub fn attention<'s, S: AsRef<Sequence> + Sync>(
     q: &Tensor,
     heads: Heads,
     sequences: &[S],
-    slots: &[usize],
+    slots: impl Into<Slots<'s>>,
     rows: &[Query],
     out: &mut Tensor,
 ) -> Result<()> {
+    let slots = slots.into();
     let width = [heads.fused_width(), heads.query * heads.dim].contains(&q.width());
     check("attention", width && q.rows() == rows.len(), || {
         format!("[{}, {}] for {} queries of {heads:?}", q.rows(), q.width(), rows.len())
@@ -66,7 +72,7 @@ pub fn attention<S: AsRef<Sequence> + Sync>(
     for (row, query) in rows.iter().enumerate() {
         if last.replace(query.sequence) != Some(query.sequence) {
             let sequence = sequences.get(query.sequence).map(AsRef::as_ref);
-            first = sequence.and_then(|sequence| sequence.first(slots));
+            first = sequence.and_then(|sequence| sequence.first(slots.of(query.sequence)));
         }
         check("attention", first.is_some_and(|first| first < query.visible), || {
             format!("row {row} sees no position")

@@ -7,7 +7,12 @@ use super::{
     rope::{Layout, rope},
     together,
 };
-use crate::{Device, Result, Tensor, Weight, error::check, gpu, kv::Run};
+use crate::{
+    Device, Result, Tensor, Weight,
+    error::check,
+    gpu,
+    kv::{Run, Slots},
+};
 
 /// What is projected.
 #[derive(Debug)]
@@ -55,20 +60,20 @@ pub struct Projection<'a> {
     pub heads: Heads,
 }
 
-/// Keys and values of all rows go to `slot` of the runs' sequences; `out` holds the queries of the rows, first in fused rows
+/// Keys and values of all rows go to the first of `slots` of the runs' sequences; `out` holds the queries of the rows, first in fused rows
 /// on the CPU: what [`super::attention::attention`] takes. Rows of x for one run alone stand for every run, on the CPU.
 ///
 /// # Errors
 /// Widths or numbers of rows that do not fit; operands on different devices; no memory on the device.
-pub fn qkv(
+pub fn qkv<'s>(
     input: Input<'_>,
     projection: Projection<'_>,
     rotation: Option<Rotation<'_>>,
     runs: &mut [Run<'_>],
-    slot: usize,
+    slots: impl Into<Slots<'s>>,
     out: &mut Tensor,
 ) -> Result<()> {
-    let x = input.rows();
+    let (x, slots) = (input.rows(), slots.into());
     let Projection { weight, bias, heads } = projection;
     let all: usize = runs.iter().map(Run::count).sum();
     let alike = runs.iter().all(|run| run.count() == x.rows());
@@ -102,10 +107,10 @@ pub fn qkv(
         together("qkv", x.device(), &[bias.device()])?;
     }
     match x.device() {
-        Device::Cpu => on_cpu(input, projection, rotation, runs, slot, out),
+        Device::Cpu => on_cpu(input, projection, rotation, runs, slots, out),
         Device::Gpu(gpu) => {
             let gpu = gpu.clone();
-            gpu::qkv::qkv(&gpu, input, projection, rotation, runs, slot, out)
+            gpu::qkv::qkv(&gpu, input, projection, rotation, runs, slots, out)
         }
     }
 }
@@ -115,7 +120,7 @@ fn on_cpu(
     Projection { weight, bias, heads }: Projection<'_>,
     rotation: Option<Rotation<'_>>,
     runs: &mut [Run<'_>],
-    slot: usize,
+    slots: Slots<'_>,
     out: &mut Tensor,
 ) -> Result<()> {
     let x = match input {
@@ -132,10 +137,10 @@ fn on_cpu(
     let (keys, values) = (heads.query * heads.dim, (heads.query + heads.kv) * heads.dim);
     let alike = runs.iter().map(Run::count).sum::<usize>() > out.rows();
     let mut first = 0;
-    for run in runs {
+    for (index, run) in runs.iter_mut().enumerate() {
         let (from, count) = (run.positions().start, run.count());
         let rows = (first..first + count).map(|row| (&out.row(row)[keys..values], &out.row(row)[values..]));
-        run.sequence().write(slot, from, rows)?;
+        run.sequence().write(slots.written(index), from, rows)?;
         first += if alike { 0 } else { count };
     }
     Ok(())

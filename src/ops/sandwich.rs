@@ -7,7 +7,10 @@ use super::{
     qkv::{Input, Projection, Rotation, qkv},
     rms_norm::{double_norm, rms_norm_in_place},
 };
-use crate::{DType, Device, Perturb, Result, Tensor, Weight, kv::Run};
+use crate::{
+    DType, Device, Perturb, Result, Tensor, Weight,
+    kv::{Run, Slots},
+};
 
 /// One block's weights.
 #[derive(Debug)]
@@ -73,17 +76,17 @@ impl Scratch {
 }
 
 /// For each block x ← norm_4(mlp(norm_3(y)) + y) with y = norm_2(attn(norm_1(x)) + x), for x `[rows, h]` of all positions of
-/// `runs`. Block i writes its keys and values to slot `slots(i)`'s first and reads of each position the first of them that
-/// it has.
+/// `runs`. Block i writes its keys and values to the first of `slots(i)` and reads of each position the first of them that it
+/// has.
 ///
 /// # Errors
 /// As the operations it is made of.
-pub fn sandwich<'s>(
+pub fn sandwich<'s, S: Into<Slots<'s>>>(
     stack: Stack<'_>,
     x: &mut Tensor,
     rotation: Option<Rotation<'_>>,
     runs: &mut [Run<'_>],
-    slots: impl Fn(usize) -> &'s [usize],
+    slots: impl Fn(usize) -> S,
     scratch: &mut Scratch,
 ) -> Result<()> {
     let Stack { blocks, heads, eps } = stack;
@@ -94,15 +97,15 @@ pub fn sandwich<'s>(
         queries.extend(run.positions().map(|position| Query { sequence, visible: position + 1 }));
     }
     for (index, block) in blocks.iter().enumerate() {
-        let read = slots(index);
+        let slots = slots(index).into();
         let [norm_1, norm_2, norm_3, norm_4] = &block.norms;
         let input = match index {
             0 => Input::RmsNorm { x, weight: norm_1, eps, aside: normed },
             _ => Input::Plain(normed),
         };
         let projection = Projection { weight: &block.qkv, bias: block.bias.as_ref(), heads };
-        qkv(input, projection, rotation, runs, read.first().copied().unwrap_or(0), q)?;
-        attention(q, heads, runs, read, queries, mixed)?;
+        qkv(input, projection, rotation, runs, slots, q)?;
+        attention(q, heads, runs, slots, queries, mixed)?;
         linear(mixed, &block.out, None, residual, x)?;
         double_norm(x, [norm_2, norm_3], eps, normed)?;
         linear(normed, &block.gate_up, None, Epilogue::SwiGlu, hidden)?;

@@ -19,10 +19,12 @@ pub enum Stream {
     Data,
     /// The order of examples in an epoch, whose number's halves are the ids.
     Order,
+    /// Tokens that are sampled, by position.
+    Token,
 }
 
 impl Stream {
-    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4, 16·t + 5, 6 and 7.
+    /// The number that enters the key: 0, 1, 2, 16·t + 3, 4, 16·t + 5, 6, 7 and 8.
     pub fn index(self) -> u64 {
         match self {
             Stream::Trajectory => 0,
@@ -33,6 +35,7 @@ impl Stream {
             Stream::Training(step) => 16 * step + 5,
             Stream::Data => 6,
             Stream::Order => 7,
+            Stream::Token => 8,
         }
     }
 }

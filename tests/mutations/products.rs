@@ -87,7 +87,7 @@ fn projections() {
                 let layout = Layout { width: heads.kv * heads.dim, dtype, slots: 1 };
                 let mut sequence = Sequence::new(device, layout);
                 let runs = &mut [Run::admit(&mut sequence, rows)];
-                qkv(input, Projection { weight: &weight, bias: None, heads }, None, runs, 0, &mut out)?;
+                qkv(input, Projection { weight: &weight, bias: None, heads }, None, runs, &[0], &mut out)?;
                 out.to_vec()
             });
         }

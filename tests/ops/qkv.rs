@@ -32,7 +32,7 @@ fn projected(
     let mut sequences: Vec<Sequence> = (0..rows).map(|_| Sequence::new(device, layout)).collect();
     let mut runs: Vec<Run<'_>> = sequences.iter_mut().map(|sequence| Run::admit(sequence, 1)).collect();
     let (mut q, mut mixed) = (Tensor::empty(device), Tensor::empty(device));
-    qkv(input, projection, rotation, &mut runs, SLOT, &mut q)?;
+    qkv(input, projection, rotation, &mut runs, &[SLOT], &mut q)?;
     let queries: Vec<Query> = (0..rows).map(|sequence| Query { sequence, visible: 1 }).collect();
     attention(&q, heads, &runs, &[SLOT], &queries, &mut mixed)?;
     let width = q.width();

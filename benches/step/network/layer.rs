@@ -92,7 +92,7 @@ impl Layer {
             Input::RmsNorm { x, weight: scale, eps: EPS, aside: normed }
         };
         let Affine { weight, bias } = &self.qkv;
-        qkv(input, Projection { weight, bias: bias.as_ref(), heads }, *rotation, runs, slot, q)?;
+        qkv(input, Projection { weight, bias: bias.as_ref(), heads }, *rotation, runs, &[slot], q)?;
         attention(q, heads, runs, &[slot], queries, mixed)?;
         self.out.apply(mixed, residual, x)?;
         let activation = if form == Form::Gpt2 {

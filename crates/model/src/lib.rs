@@ -34,6 +34,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod error;
 pub mod folder;
+pub mod generate;
 mod greedy;
 mod head;
 pub mod huginn;

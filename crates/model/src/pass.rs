@@ -172,7 +172,7 @@ impl<'p, 'd> Stream<'p, 'd> {
     ) -> Result<()> {
         let Scratch { normed, qkv: out, turns, .. } = &mut *scratch;
         let rotation = layout.map(|layout| Rotation { angles: turns, layout });
-        qkv(Input::Plain(normed), projection, rotation, runs, layer, out)?;
+        qkv(Input::Plain(normed), projection, rotation, runs, &[layer], out)?;
         let narrowed = self.narrowed.as_ref().filter(|_| last);
         attend(runs, layer, projection.heads, narrowed.is_some(), self.copies > 1, scratch)?;
         if let Some(narrowed) = narrowed {

@@ -1,8 +1,10 @@
-//! When to stop iterating: the six published criteria (spec huginn §3.2.2).
+//! When to stop iterating: the six published criteria (spec huginn §3.2.2), and the second difference of states.
+
+use std::str::FromStr;
 
 use fathom::{
     Error, Result, Tensor,
-    ops::{distance::distance, entropy::entropy},
+    ops::{add::add, distance::distance, entropy::entropy, scale::scale},
 };
 
 /// What is compared from one iteration to the next.
@@ -20,20 +22,24 @@ pub enum Criterion {
     ArgmaxStability,
     /// 1 − cos(s_t, s_{t−1}), mean over positions.
     Cosine,
+    /// ‖(s_t − s_{t−1}) − (s_{t−1} − s_{t−2})‖/‖s_t‖, mean over positions: a state that circles at an even pace has not come
+    /// to rest, but goes nowhere new.
+    SecondDifference,
 }
 
 impl Criterion {
     /// All of them.
-    pub const ALL: [Criterion; 6] = [
+    pub const ALL: [Criterion; 7] = [
         Criterion::EntropyDiff,
         Criterion::LatentDiff,
         Criterion::Kl,
         Criterion::MinpKl,
         Criterion::ArgmaxStability,
         Criterion::Cosine,
+        Criterion::SecondDifference,
     ];
 
-    /// The published name.
+    /// Its name, published but for the last.
     pub fn name(self) -> &'static str {
         match self {
             Criterion::EntropyDiff => "entropy-diff",
@@ -42,6 +48,7 @@ impl Criterion {
             Criterion::MinpKl => "minp-kl",
             Criterion::ArgmaxStability => "argmax-stability",
             Criterion::Cosine => "cosine",
+            Criterion::SecondDifference => "second-difference",
         }
     }
 
@@ -49,7 +56,7 @@ impl Criterion {
     pub fn default_threshold(self) -> f32 {
         match self {
             Criterion::EntropyDiff | Criterion::Cosine => 1e-3,
-            Criterion::LatentDiff => 0.03,
+            Criterion::LatentDiff | Criterion::SecondDifference => 0.03,
             Criterion::Kl => 5e-4,
             Criterion::MinpKl => 1e-5,
             Criterion::ArgmaxStability => 5.0,
@@ -58,7 +65,23 @@ impl Criterion {
 
     /// Whether it compares distributions, which cost a coda and a head, rather than states.
     pub fn needs_logits(self) -> bool {
-        !matches!(self, Criterion::LatentDiff | Criterion::Cosine)
+        !matches!(self, Criterion::LatentDiff | Criterion::Cosine | Criterion::SecondDifference)
+    }
+
+    /// Whether a threshold can be reached at all: it is a number, and above 0.
+    pub fn accepts(self, threshold: f32) -> bool {
+        threshold.is_finite() && threshold > 0.0
+    }
+}
+
+impl FromStr for Criterion {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        Self::ALL.into_iter().find(|criterion| criterion.name() == name).ok_or_else(|| {
+            let known: Vec<&str> = Self::ALL.iter().map(|criterion| criterion.name()).collect();
+            format!("'{name}' is not known (known: {})", known.join(", "))
+        })
     }
 }
 
@@ -81,6 +104,8 @@ pub struct ExitMonitor {
     logits: Option<Tensor>,
     token: Option<usize>,
     count: usize,
+    /// s_{t−1} − s_{t−2}.
+    change: Option<Tensor>,
     sums: Tensor,
 }
 
@@ -96,6 +121,7 @@ impl ExitMonitor {
             logits: None,
             token: None,
             count: 0,
+            change: None,
         }
     }
 
@@ -124,6 +150,7 @@ impl ExitMonitor {
             }
             Criterion::LatentDiff => self.mean(state, |[difference, norm, ..]| difference / norm)?,
             Criterion::Cosine => self.mean(state, |[_, new, old, product]| 1.0 - product / (new * old))?,
+            Criterion::SecondDifference => self.second_difference(state)?,
         };
         let value = value as f32;
         let exit = if self.criterion == Criterion::ArgmaxStability {
@@ -148,6 +175,20 @@ impl ExitMonitor {
         self.state = state.clone();
         let rows = self.rows()?;
         Ok(rows.iter().map(|&row| value(row)).sum::<f64>() / rows.len() as f64)
+    }
+
+    /// Infinite at the first check, which has no change to compare.
+    fn second_difference(&mut self, state: &Tensor) -> Result<f64> {
+        let mut change = std::mem::replace(&mut self.state, state.clone());
+        scale(&mut change, -1.0)?;
+        add(&mut change, state)?;
+        let Some(before) = self.change.replace(change.clone()) else { return Ok(f64::INFINITY) };
+        distance(&change, &before, &mut self.sums)?;
+        let changes: Vec<[f64; 4]> = self.rows()?;
+        distance(state, &before, &mut self.sums)?;
+        let states: Vec<[f64; 4]> = self.rows()?;
+        let of_row = |(change, state): (&[f64; 4], &[f64; 4])| change[0] / state[1];
+        Ok(changes.iter().zip(&states).map(of_row).sum::<f64>() / changes.len().max(1) as f64)
     }
 
     fn rows<const N: usize>(&self) -> Result<Vec<[f64; N]>> {

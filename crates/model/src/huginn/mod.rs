@@ -11,7 +11,8 @@ mod reasoner;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fathom::{
-    Result as OpResult, Tensor, Weight, kv,
+    Result as OpResult, Tensor, Weight,
+    kv::{self, Reads, Slots},
     ops::{
         adapter::adapter,
         attention::Heads,
@@ -122,6 +123,11 @@ impl Huginn {
         self.context
     }
 
+    /// Tokens that end a text.
+    pub fn eos(&self) -> &[u32] {
+        &self.eos
+    }
+
     /// Blocks of one core iteration.
     pub fn core_blocks(&self) -> usize {
         self.core.len()
@@ -213,13 +219,70 @@ impl Huginn {
         disturbance: &Disturbance<'_>,
         scratch: &mut Scratch,
     ) -> OpResult<()> {
+        if policy == CachePolicy::AlwaysLastM4 {
+            let ts = vec![t; runs.len()];
+            return self.iterate_each(state, injected, runs, &ts, policy, disturbance, scratch);
+        }
         adapter(state, &self.adapt_state, injected, disturbance.at(Site::Latent), &mut scratch.x)?;
-        let first = self.prelude.len() + self.coda.len();
         self.blocks(&self.core, runs, scratch, |layer, slots| {
-            slots.extend(policy.reads(t).map(|iteration| first + iteration * self.core.len() + layer));
+            slots.extend(policy.reads(t).map(|iteration| self.core_slot(iteration, layer)));
         })?;
         std::mem::swap(state, &mut scratch.x);
         Ok(())
+    }
+
+    /// As [`Huginn::iterate`], where each run stands at an iteration of its own.
+    ///
+    /// # Errors
+    /// As [`Huginn::iterate`]; another number of iterations than of runs.
+    pub fn iterate_each(
+        &self,
+        state: &mut Tensor,
+        injected: &Tensor,
+        runs: &mut [Run<'_>],
+        ts: &[usize],
+        policy: CachePolicy,
+        disturbance: &Disturbance<'_>,
+        scratch: &mut Scratch,
+    ) -> OpResult<()> {
+        if ts.len() != runs.len() {
+            let what = format!("{} iterations for {} runs", ts.len(), runs.len());
+            return Err(fathom::Error::Shape { operation: "iterate", what });
+        }
+        if policy != CachePolicy::AlwaysLastM4
+            && let Some(&t) = ts.first()
+            && ts.iter().all(|&other| other == t)
+        {
+            return self.iterate(state, injected, runs, t, policy, disturbance, scratch);
+        }
+        adapter(state, &self.adapt_state, injected, disturbance.at(Site::Latent), &mut scratch.x)?;
+        let reads: Vec<Vec<Reads>> = (0..self.core.len())
+            .map(|layer| runs.iter().zip(ts).map(|(run, &t)| self.reads(run, t, layer, policy)).collect())
+            .collect();
+        self.stack(&self.core, runs, scratch, |layer| Slots::Each(&reads[layer]))?;
+        std::mem::swap(state, &mut scratch.x);
+        Ok(())
+    }
+
+    /// The slot of a core layer at an iteration.
+    fn core_slot(&self, iteration: usize, layer: usize) -> usize {
+        self.prelude.len() + self.coda.len() + iteration * self.core.len() + layer
+    }
+
+    /// What a core layer writes and reads at iteration `t` of a run.
+    fn reads(&self, run: &Run<'_>, t: usize, layer: usize, policy: CachePolicy) -> Reads {
+        let slot = |iteration| self.core_slot(iteration, layer);
+        let written = slot(policy.writes(t));
+        let sequence = run.as_ref();
+        let scattered =
+            policy == CachePolicy::AlwaysLastM4 && !sequence.holds(written, run.positions().start);
+        let slots = if scattered {
+            let deepest = (sequence.slots().saturating_sub(slot(0)) / self.core.len()).max(t);
+            (0..=deepest).rev().map(slot).collect()
+        } else {
+            policy.reads(t).map(slot).collect()
+        };
+        Reads { written, slots }
     }
 
     /// ln_f(s): what the published model returns as latent states.
@@ -250,14 +313,29 @@ impl Huginn {
         scratch: &mut Scratch,
         slots: impl Fn(usize, &mut Vec<usize>),
     ) -> OpResult<()> {
-        scratch.turn(positions(runs), &self.frequencies)?;
-        let Scratch { x, turns, sandwich: inner, slots: all, .. } = scratch;
+        let mut all = std::mem::take(&mut scratch.slots);
         all.clear();
-        (0..blocks.len()).for_each(|layer| slots(layer, all));
+        (0..blocks.len()).for_each(|layer| slots(layer, &mut all));
         let each = all.len() / blocks.len().max(1);
+        let outcome =
+            self.stack(blocks, runs, scratch, |layer| Slots::All(&all[layer * each..(layer + 1) * each]));
+        scratch.slots = all;
+        outcome
+    }
+
+    /// As [`Huginn::blocks`], by the slots of a layer.
+    fn stack<'s>(
+        &self,
+        blocks: &[Block],
+        runs: &mut [Run<'_>],
+        scratch: &mut Scratch,
+        slots: impl Fn(usize) -> Slots<'s>,
+    ) -> OpResult<()> {
+        scratch.turn(positions(runs), &self.frequencies)?;
+        let Scratch { x, turns, sandwich: inner, .. } = scratch;
         let stack = Stack { blocks, heads: self.heads, eps: self.eps };
         let rotation = Some(Rotation { angles: turns, layout: Layout::Interleaved });
-        sandwich(stack, x, rotation, runs, |layer| &all[layer * each..(layer + 1) * each], inner)
+        sandwich(stack, x, rotation, runs, slots, inner)
     }
 
     /// s_0 of every row, like-init: σ·√h times a normal truncated at ±3 (spec huginn §1.7).

@@ -1,0 +1,3 @@
+pub struct Freeze;
+pub struct Wave;
+pub struct Wavefront;
