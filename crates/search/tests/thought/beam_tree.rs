@@ -135,7 +135,8 @@ fn a_wide_enough_beam_is_exhaustive() {
     for seed in 0..50 {
         for (children, steps) in [(2, 1), (2, 4), (3, 3), (4, 2)] {
             let scores = Scores { seed, children };
-            let width = Width { beams: children.pow(steps as u32) as usize, candidates: children as usize };
+            let width =
+                Width { beams: children.pow(steps as u32) as usize, candidates: children as usize, every: 1 };
             assert_eq!(
                 search(&scores, steps, width),
                 exhaustive(&scores, steps),
@@ -159,7 +160,7 @@ fn one_beam_is_greedy() {
             total += score(child);
             path.push(child);
         }
-        let found = search(&scores, 3, Width { beams: 1, candidates: 4 });
+        let found = search(&scores, 3, Width { beams: 1, candidates: 4, every: 1 });
         assert_eq!(found, (path, total), "seed {seed}");
         missed += usize::from(found.1 < exhaustive(&scores, 3).1);
     }

@@ -39,6 +39,7 @@ fn options(n: usize) -> SearchOptions {
         aggregate: vec![Aggregation::Majority],
         beams: 2,
         candidates: 3,
+        every: 1,
         seed: 1,
         max_answer_tokens: 6,
     }
