@@ -5,6 +5,7 @@
 
 mod attention;
 pub(crate) mod body;
+mod depth;
 pub(crate) mod feedback;
 pub(crate) mod head;
 pub(crate) mod huginn;
@@ -13,6 +14,7 @@ mod mlp;
 mod norm;
 mod pre_norm;
 mod sandwich;
+pub(crate) mod states;
 
 pub(crate) use attention::Cache;
 
