@@ -33,7 +33,7 @@ enum Network {
     /// Of a latent chain; CODI's reward model projects the state before the head.
     Chain { body: Body, projector: Option<Projector> },
     /// Recurrent depth, whose core goes over every row so often from s_0 = 0.
-    Depth { huginn: Box<Huginn>, iterations: usize },
+    Depth { huginn: Huginn, iterations: usize },
 }
 
 /// A latent reward model.
@@ -216,7 +216,7 @@ impl Network {
             }
             Config::Huginn(shape) => {
                 let headless = HuginnConfig { tied: true, ..shape.clone() };
-                let huginn = Box::new(Huginn::load(&headless, Vec::new(), loader)?);
+                let huginn = Huginn::load(&headless, Vec::new(), loader)?;
                 Ok(Self::Depth { huginn, iterations: shape.iterations })
             }
         }

@@ -29,7 +29,7 @@ pub(crate) enum States {
 #[derive(Debug)]
 pub(crate) enum Saved {
     Chain(body::Saved),
-    Depth(depth::Saved),
+    Depth(Box<depth::Saved>),
 }
 
 impl States {
@@ -85,7 +85,7 @@ impl States {
             }
             Self::Depth(depth) => {
                 let (states, saved) = depth.forward(parameters, inputs, segment, caches)?;
-                Ok((states, Saved::Depth(saved)))
+                Ok((states, Saved::Depth(Box::new(saved))))
             }
         }
     }
