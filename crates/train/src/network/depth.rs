@@ -9,8 +9,8 @@ use fathom_model::config::HuginnConfig;
 
 use super::{
     Cache,
-    huginn::{Huginn, Pass, back_through, through},
-    sandwich,
+    huginn::Huginn,
+    sandwich::{self, Pass, back_through, through},
 };
 use crate::{
     error::Result,

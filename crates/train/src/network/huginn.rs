@@ -19,7 +19,7 @@ use super::{
     linear::{Linear, Stored},
     mlp::Mlp,
     norm::Norm,
-    sandwich::{self, Block},
+    sandwich::{self, Block, Pass, back_through, through},
 };
 use crate::{
     error::Result,
@@ -54,13 +54,6 @@ pub(crate) struct Huginn {
 struct Half {
     forward: Weight,
     backward: Weight,
-}
-
-/// Rows of one pass over whole sequences, with their angles.
-#[derive(Debug)]
-pub(crate) struct Pass {
-    segment: Segment,
-    angles: Tensor,
 }
 
 /// What the backward pass of a stack of blocks needs.
@@ -395,39 +388,6 @@ impl Huginn {
         let width = self.heads.kv * self.heads.dim;
         (0..blocks).map(|_| Cache::new(parameters.device(), places, width)).collect()
     }
-}
-
-/// Blocks one behind the other over the rows of a pass, whose keys and values go to a cache each.
-pub(super) fn through(
-    blocks: &[Block],
-    parameters: &Parameters,
-    mut x: Tensor,
-    pass: &Pass,
-    caches: &mut [Cache],
-) -> Result<(Tensor, Vec<sandwich::Saved>)> {
-    let mut saved = Vec::with_capacity(blocks.len());
-    for (block, cache) in blocks.iter().zip(caches) {
-        let (out, of_block) = block.forward(parameters, x, &pass.angles, &pass.segment, cache)?;
-        x = out;
-        saved.push(of_block);
-    }
-    Ok((x, saved))
-}
-
-/// [`through`] backwards: dx, the gradient of what came out, becomes that of what went in.
-pub(super) fn back_through(
-    blocks: &[Block],
-    parameters: &Parameters,
-    pass: &Pass,
-    saved: &[sandwich::Saved],
-    caches: &mut [Cache],
-    dx: &mut Tensor,
-    gradients: &mut Gradients,
-) -> Result<()> {
-    for ((block, saved), cache) in blocks.iter().zip(saved).zip(caches).rev() {
-        block.backward(parameters, saved, dx, &pass.angles, &pass.segment, cache, gradients)?;
-    }
-    Ok(())
 }
 
 /// The parameters of one block.

@@ -13,7 +13,7 @@ pub(crate) mod linear;
 mod mlp;
 mod norm;
 mod pre_norm;
-mod sandwich;
+pub(crate) mod sandwich;
 pub(crate) mod states;
 
 pub(crate) use attention::Cache;
