@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fathom_search::aggregate::Aggregation;
+use fathom_search::cost::CorePasses;
 use fathom_search::solver::{Outcome, SearchOptions};
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ struct Solution<'a> {
     answers: Vec<Trajectory<'a>>,
     votes: Vec<Votes>,
     chosen: BTreeMap<Aggregation, Option<f64>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    core_passes: BTreeMap<Aggregation, CorePasses>,
     diversity: Option<f64>,
     options: &'a SearchOptions,
 }
@@ -80,6 +83,7 @@ impl<'a> Solution<'a> {
                 .collect(),
             votes: votes(outcome.answers.iter().map(|a| finite(a.value))),
             chosen: outcome.chosen.iter().map(|&(by, value)| (by, finite(value))).collect(),
+            core_passes: outcome.passes.iter().copied().collect(),
             diversity: outcome.diversity,
             options,
         }
@@ -103,9 +107,13 @@ impl<'a> Solution<'a> {
         for votes in &self.votes {
             tally.row([votes.count.to_string(), shown(votes.answer)]);
         }
-        let mut chosen = Table::new([("chosen by", Align::Left), ("answer", Align::Right)]);
+        let counted = !self.core_passes.is_empty();
+        let mut columns = vec![("chosen by", Align::Left), ("answer", Align::Right)];
+        columns.extend(counted.then_some(("core passes", Align::Right)));
+        let mut chosen = Table::new(columns);
         for (by, &value) in &self.chosen {
-            chosen.row([by.to_string(), shown(value)]);
+            let passes = self.core_passes.get(by).map(|passes| passes.total().to_string());
+            chosen.row([by.to_string(), shown(value)].into_iter().chain(passes));
         }
         format!("{}\n{}\n{}", trajectories.render(), tally.render(), chosen.render())
     }
@@ -139,6 +147,7 @@ mod tests {
             aggregate: vec![Aggregation::Majority, Aggregation::BestOfN],
             beams: 4,
             candidates: 4,
+            every: 1,
             seed: 0,
             max_answer_tokens: 20,
         }
@@ -154,6 +163,7 @@ mod tests {
                 answer(18.0, "### 18", -1.0),
             ],
             chosen: vec![(Aggregation::Majority, 18.0), (Aggregation::BestOfN, f64::INFINITY)],
+            passes: Vec::new(),
             diversity: Some(0.5),
         }
     }

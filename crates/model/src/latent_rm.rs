@@ -1,7 +1,8 @@
 //! LatentRM: a body with a linear head that scores every thought of a trajectory (spec latenttts §3).
 //!
 //! The prompt is computed once and shared; a thought is scored where it stands, at its unpadded position. Causality
-//! makes r_t depend on the prompt and the thoughts up to t alone, so scores come as the thoughts do.
+//! makes r_t depend on the prompt and the thoughts up to t alone, so scores come as the thoughts do. Of recurrent depth the
+//! thoughts are the states s_1 … s_r, which follow the whole prompt as further rows.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,8 +14,9 @@ use fathom::{
 
 use crate::{
     body::{Body, Input},
-    config::{Config, StepScore},
+    config::{Config, HuginnConfig, LlamaConfig, StepScore},
     error::{Error, Result},
+    huginn::{CachePolicy, Huginn},
     latent::Projector,
     latents::Latent,
     pass::{Disturbance, Run, Wanted},
@@ -25,12 +27,19 @@ use crate::{
 /// Rows of one pass at most: bounds the memory of activations.
 const ROWS: usize = 256;
 
+/// What makes a state of each row, which the head reads.
+#[derive(Debug)]
+enum Network {
+    /// Of a latent chain; CODI's reward model projects the state before the head.
+    Chain { body: Body, projector: Option<Projector> },
+    /// Recurrent depth, whose core goes over every row so often from s_0 = 0.
+    Depth { huginn: Huginn, iterations: usize },
+}
+
 /// A latent reward model.
 #[derive(Debug)]
 pub struct LatentRm {
-    body: Body,
-    /// CODI's reward model projects the state before the head.
-    projector: Option<Projector>,
+    network: Network,
     /// `[h, 1]`
     weight: Weight,
     bias: Tensor,
@@ -42,30 +51,10 @@ pub struct LatentRm {
 
 impl LatentRm {
     pub(crate) fn load(config: &Config, step_score: StepScore, loader: &Loader<'_>) -> Result<Self> {
-        let width = match config {
-            Config::Gpt2(config) => config.width,
-            Config::Llama(config) => config.width,
-            Config::Huginn(config) => config.width,
-        };
-        // A reward model has no language-model head of its own.
-        let headless = match config.clone() {
-            Config::Llama(mut config) => {
-                config.tied = true;
-                Config::Llama(config)
-            }
-            other => other,
-        };
-        let body = Body::load(&headless, loader)?;
-        let projector = match config {
-            Config::Gpt2(config) => {
-                let inner = Projector::width(config, loader);
-                inner.map(|inner| Projector::load_codi(loader, width, inner)).transpose()?
-            }
-            _ => None,
-        };
+        let network = Network::load(config, loader)?;
+        let width = network.width();
         Ok(Self {
-            body,
-            projector,
+            network,
             weight: loader.linear("classifier.weight", width, 1)?,
             bias: loader.vector("classifier.bias", 1)?,
             step_score,
@@ -77,17 +66,35 @@ impl LatentRm {
 
     /// Width of the latents it scores.
     pub fn width(&self) -> usize {
-        self.body.width()
+        self.network.width()
+    }
+
+    /// Iterations of the core over every row, of a model that scores the states of recurrent depth; none of one that scores
+    /// latent chains.
+    pub fn iterations(&self) -> Option<usize> {
+        match self.network {
+            Network::Chain { .. } => None,
+            Network::Depth { iterations, .. } => Some(iterations),
+        }
     }
 
     /// Bytes of the weights.
     pub fn bytes(&self) -> usize {
-        self.body.bytes() + self.projector.as_ref().map_or(0, Projector::bytes) + self.weight.bytes() + 4
+        let of_network = match &self.network {
+            Network::Chain { body, projector } => {
+                body.bytes() + projector.as_ref().map_or(0, Projector::bytes)
+            }
+            Network::Depth { huginn, .. } => huginn.bytes(),
+        };
+        of_network + self.weight.bytes() + 4
     }
 
     /// Bytes of keys and values a position.
     pub fn kv_bytes(&self) -> usize {
-        self.body.kv_bytes()
+        match &self.network {
+            Network::Chain { body, .. } => body.kv_bytes(),
+            Network::Depth { huginn, iterations } => huginn.kv_bytes(*iterations, CachePolicy::Full),
+        }
     }
 
     /// Prompts computed so far: what a test counts to see that trajectories share one.
@@ -107,8 +114,13 @@ impl LatentRm {
         let mut sequence = self.sequence();
         let inputs: Vec<Input<'_>> = prompt.iter().map(|&id| Input::Token(id)).collect();
         let mut runs = [Run::admit(&mut sequence, prompt.len())];
-        self.scratch.with(|s| {
-            self.body.forward(&inputs, &mut runs, &Disturbance::None, Wanted::Last, s).map(|_| ())
+        self.scratch.with(|scratch| match &self.network {
+            Network::Chain { body, .. } => {
+                body.forward(&inputs, &mut runs, &Disturbance::None, Wanted::Last, scratch).map(|_| ())
+            }
+            Network::Depth { huginn, iterations } => {
+                huginn.rows(&inputs, &mut runs, *iterations, scratch).map(|_| ())
+            }
         })?;
         Ok(sequence.fork(count))
     }
@@ -161,14 +173,18 @@ impl LatentRm {
             return Ok(Vec::new());
         }
         let mut scores = Tensor::empty(self.weight.device());
-        self.scratch.with(|scratch| {
-            let state = self.body.forward(inputs, runs, &Disturbance::None, Wanted::All, scratch)?;
-            match &self.projector {
-                Some(projector) => {
-                    let state = projector.apply(state)?;
-                    linear(&state, &self.weight, Some(&self.bias), Epilogue::None, &mut scores)
+        let mut read =
+            |state: &Tensor| linear(state, &self.weight, Some(&self.bias), Epilogue::None, &mut scores);
+        self.scratch.with(|scratch| match &self.network {
+            Network::Chain { body, projector } => {
+                let state = body.forward(inputs, runs, &Disturbance::None, Wanted::All, scratch)?;
+                match projector {
+                    Some(projector) => read(&projector.apply(state)?),
+                    None => read(state),
                 }
-                None => linear(state, &self.weight, Some(&self.bias), Epilogue::None, &mut scores),
+            }
+            Network::Depth { huginn, iterations } => {
+                read(&huginn.rows(inputs, runs, *iterations, scratch)?)
             }
         })?;
         scores.into_data().map_err(Into::into)
@@ -176,6 +192,40 @@ impl LatentRm {
 
     /// An empty sequence for [`LatentRm::score_rows`].
     pub fn sequence(&self) -> Sequence {
-        self.body.sequence()
+        match &self.network {
+            Network::Chain { body, .. } => body.sequence(),
+            Network::Depth { huginn, iterations } => huginn.sequence_of(*iterations),
+        }
+    }
+}
+
+impl Network {
+    /// A reward model has no language-model head of its own.
+    fn load(config: &Config, loader: &Loader<'_>) -> Result<Self> {
+        match config {
+            Config::Gpt2(shape) => {
+                let body = Body::load(config, loader)?;
+                let inner = Projector::width(shape, loader);
+                let projector =
+                    inner.map(|inner| Projector::load_codi(loader, shape.width, inner)).transpose()?;
+                Ok(Self::Chain { body, projector })
+            }
+            Config::Llama(shape) => {
+                let headless = Config::Llama(LlamaConfig { tied: true, ..shape.clone() });
+                Ok(Self::Chain { body: Body::load(&headless, loader)?, projector: None })
+            }
+            Config::Huginn(shape) => {
+                let headless = HuginnConfig { tied: true, ..shape.clone() };
+                let huginn = Huginn::load(&headless, Vec::new(), loader)?;
+                Ok(Self::Depth { huginn, iterations: shape.iterations })
+            }
+        }
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Self::Chain { body, .. } => body.width(),
+            Self::Depth { huginn, .. } => huginn.width(),
+        }
     }
 }

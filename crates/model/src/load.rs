@@ -71,6 +71,14 @@ impl Model {
         Ok(Self { network, config, ids, tokenizer, defaults, parameters, place: folder.path_of("") })
     }
 
+    /// Width h of its latents.
+    pub fn width(&self) -> usize {
+        match &self.network {
+            Network::Chain(chain) => chain.body().width(),
+            Network::Huginn(huginn) => huginn.width(),
+        }
+    }
+
     /// Bytes of the weights as they are held.
     pub fn weight_bytes(&self) -> usize {
         match &self.network {

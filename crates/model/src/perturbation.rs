@@ -57,4 +57,14 @@ impl Perturbation {
     pub fn reaches_prompt(self) -> bool {
         matches!(self, Self::Dropout { p, scope: Scope::Full, .. } if p > 0.0)
     }
+
+    /// Whether trajectories of recurrent depth differ before the thinking position, so that each has earlier positions of its
+    /// own.
+    pub fn reaches_earlier_positions(self) -> bool {
+        match self {
+            Self::Dropout { p, scope, .. } => p > 0.0 && scope == Scope::Full,
+            Self::Noise { std, scope } => std > 0.0 && scope == Scope::Full,
+            Self::None | Self::State => false,
+        }
+    }
 }

@@ -19,6 +19,7 @@
 //!     aggregate: vec![Aggregation::Majority],
 //!     beams: 4,
 //!     candidates: 4,
+//!     every: 1,
 //!     seed: 0,
 //!     max_answer_tokens: 20,
 //! };
@@ -32,6 +33,7 @@
 pub mod aggregate;
 pub mod answer;
 pub mod beam;
+pub mod cost;
 pub mod dataset;
 pub mod error;
 pub mod metrics;

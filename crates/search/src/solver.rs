@@ -12,6 +12,7 @@ use fathom_model::{
 use crate::{
     aggregate::{Aggregation, UnparseableVotes, best_of_n, majority, weighted},
     beam::{Width, beam_search, best},
+    cost::{CorePasses, Thoughts},
     error::{Result, check},
     metrics::cosine_dissimilarity,
     prompt::Dialogue,
@@ -34,6 +35,8 @@ pub struct SearchOptions {
     pub beams: usize,
     /// Candidates a beam C.
     pub candidates: usize,
+    /// Steps from one pruning of the beams to the next.
+    pub every: usize,
     /// Seed of all draws.
     pub seed: u64,
     /// Longest answer in tokens.
@@ -58,6 +61,8 @@ pub struct Outcome {
     pub answers: Vec<Answer>,
     /// The chosen number of each aggregation, in the order asked for.
     pub chosen: Vec<(Aggregation, f64)>,
+    /// What each of them cost, all trajectories decoded; none for a latent chain.
+    pub passes: Vec<(Aggregation, CorePasses)>,
     /// Mean pairwise cosine dissimilarity of latents; `None` below two trajectories.
     pub diversity: Option<f64>,
 }
@@ -80,6 +85,7 @@ impl Solver {
         check("-n", options.n >= 1, "at least one trajectory is needed")?;
         check("--beams", options.beams >= 1, "at least one beam is needed")?;
         check("--candidates", options.candidates >= 1, "at least one candidate is needed")?;
+        check("--every", options.every >= 1, "at least one step is needed")?;
         match options.perturbation {
             Perturbation::Dropout { p, .. } => {
                 check("--dropout-p", (0.0..1.0).contains(&p), "is not in [0, 1)")?
@@ -109,19 +115,20 @@ impl Solver {
                 format!("{aggregation} needs a reward model (--reward)"),
             )?;
         }
-        if let (Some(reward), Network::Chain(chain)) = (&reward, &model.network) {
-            let (ours, theirs) = (chain.body().width(), reward.width());
+        if let Some(reward) = &reward {
+            let (ours, theirs) = (model.width(), reward.width());
             check(
                 "--reward",
                 ours == theirs,
                 format!("scores latents of {theirs} channels, the model's have {ours}"),
             )?;
+            let what = if recurrent {
+                "scores latent chain-of-thought, not recurrent depth"
+            } else {
+                "scores recurrent depth, not latent chain-of-thought"
+            };
+            check("--reward", reward.iterations().is_some() == recurrent, what)?;
         }
-        check(
-            "--reward",
-            !recurrent || reward.is_none(),
-            "scores latent chain-of-thought, not recurrent depth",
-        )?;
         Ok(Self { model, reward, options })
     }
 
@@ -161,10 +168,10 @@ impl Solver {
             }
             None => None,
         };
+        let texts = reasoner.read_out(thoughts, max_answer_tokens, perturbation)?;
+        let passes = self.passes(&prompt, n, texts.iter().map(Vec::len));
         let mut answers = Vec::with_capacity(n);
-        for (index, tokens) in
-            reasoner.read_out(thoughts, max_answer_tokens, perturbation)?.into_iter().enumerate()
-        {
+        for (index, tokens) in texts.into_iter().enumerate() {
             answers.push(Answer {
                 text: dialogue.text(&tokens)?,
                 value: dialogue.value(&prompt, latents[index].len(), &tokens)?,
@@ -173,40 +180,76 @@ impl Solver {
         }
         let values: Vec<f64> = answers.iter().map(|answer| answer.value).collect();
         let scores = scores.unwrap_or_default();
+        let of_scores = self.score_passes(&prompt, n);
         let mut chosen = Vec::with_capacity(self.options.aggregate.len());
+        let mut cost = Vec::new();
         for &aggregation in &self.options.aggregate {
-            let value = match aggregation {
-                Aggregation::Majority => majority(&values, UnparseableVotes::Count),
-                Aggregation::BestOfN => best_of_n(&values, &scores)?,
-                Aggregation::Weighted => weighted(&values, &scores)?,
+            let (value, passes) = match aggregation {
+                Aggregation::Majority => (majority(&values, UnparseableVotes::Count), passes),
+                Aggregation::BestOfN => (best_of_n(&values, &scores)?, passes.zip(of_scores).map(sum)),
+                Aggregation::Weighted => (weighted(&values, &scores)?, passes.zip(of_scores).map(sum)),
                 Aggregation::Beam => self.beam(reasoner, &dialogue, &prompt, thinking)?,
             };
             chosen.push((aggregation, value));
+            cost.extend(passes.map(|passes| (aggregation, passes)));
         }
         let mut channels = Vec::with_capacity(n);
         for latents in &latents {
             channels.push(Latent::to_rows(latents).map_err(fathom_model::Error::from)?);
         }
-        Ok(Outcome { answers, chosen, diversity: cosine_dissimilarity(&channels) })
+        Ok(Outcome { answers, chosen, passes: cost, diversity: cosine_dissimilarity(&channels) })
     }
 
-    /// The number that beam search ends in.
+    /// The number that beam search ends in, and what it cost.
     fn beam<R: Reasoner>(
         &self,
         reasoner: &R,
         dialogue: &Dialogue<'_>,
         prompt: &[u32],
         thinking: Thinking,
-    ) -> Result<f64> {
-        let Some(reward) = &self.reward else { return Ok(f64::INFINITY) };
-        let width = Width { beams: self.options.beams, candidates: self.options.candidates };
+    ) -> Result<(f64, Option<CorePasses>)> {
+        let Some(reward) = &self.reward else { return Ok((f64::INFINITY, None)) };
+        let SearchOptions { beams, candidates, every, max_answer_tokens: limit, .. } = self.options;
+        let width = Width { beams, candidates, every };
         let Some(winner) = best(beam_search(reasoner, reward, prompt, thinking, width)?) else {
-            return Ok(f64::INFINITY);
+            return Ok((f64::INFINITY, None));
         };
         let thoughts = winner.thought.latents().len();
-        let limit = self.options.max_answer_tokens;
         let answers = reasoner.read_out(vec![winner.thought], limit, thinking.perturbation)?;
         let tokens = answers.into_iter().next().unwrap_or_default();
-        dialogue.value(prompt, thoughts, &tokens)
+        // Every step takes all B·C candidates on.
+        let count = beams * candidates;
+        let passes = self.passes(prompt, count, [tokens.len()].into_iter());
+        let passes = passes.zip(self.score_passes(prompt, count)).map(sum);
+        Ok((dialogue.value(prompt, thoughts, &tokens)?, passes))
     }
+
+    /// What `count` thoughts and answers of these lengths cost a model of recurrent depth.
+    fn passes(
+        &self,
+        prompt: &[u32],
+        count: usize,
+        answers: impl Iterator<Item = usize>,
+    ) -> Option<CorePasses> {
+        let thoughts = self.thoughts(prompt, count)?;
+        // A position each behind the first token, which takes none.
+        let room = (self.model.config.context() + 1).saturating_sub(prompt.len());
+        let most = self.options.max_answer_tokens.min(room);
+        Some(thoughts.cost(self.options.perturbation) + thoughts.answers(answers, most))
+    }
+
+    /// What the scores of `count` thoughts cost a reward model of recurrent depth.
+    fn score_passes(&self, prompt: &[u32], count: usize) -> Option<CorePasses> {
+        let iterations = self.reward.as_ref()?.iterations()?;
+        Some(self.thoughts(prompt, count)?.scores(iterations))
+    }
+
+    fn thoughts(&self, prompt: &[u32], count: usize) -> Option<Thoughts> {
+        let recurrent = matches!(self.model.network, Network::Huginn(_));
+        recurrent.then_some(Thoughts { prompt: prompt.len(), count, steps: self.options.steps })
+    }
+}
+
+fn sum((a, b): (CorePasses, CorePasses)) -> CorePasses {
+    a + b
 }

@@ -171,6 +171,7 @@ fn huginn([width, heads, inner, vocab_size]: [usize; 4], layers: [usize; 3], con
         tied: true,
         embed_scale: (width as f32).sqrt(),
         init_std: (0.4 / width as f32).sqrt(),
+        iterations: 1,
         ids: SpecialIds::default(),
     }
 }

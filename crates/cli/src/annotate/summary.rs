@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fathom::Device;
-use fathom_train::annotate::{Annotator, shards::Annotations};
+use fathom_train::annotate::{Annotator, placeholder, shards::Annotations};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ impl Summary {
     pub(super) fn read(folder: &Path, annotator: &Annotator, gold_zeros: usize) -> Result<Self> {
         let failed = |cause: fathom_train::Error| Error::Engine(cause.into());
         let annotations = Annotations::open(&[folder.to_owned()]).map_err(failed)?;
-        let latent = annotator.model().ids.latent.unwrap_or_default();
+        let latent = placeholder(annotator.model());
         let (mut values, mut kept) = ([Vec::new(), Vec::new()], 0);
         for index in annotations.kept() {
             let question = annotations.read(index, latent, &Device::Cpu).map_err(failed)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fathom_search::aggregate::{Aggregation, UnparseableVotes, best_of_n, majority, weighted};
+use fathom_search::cost::CorePasses;
 use fathom_search::dataset::Question;
 use fathom_search::solver::Outcome;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub(crate) struct Record {
     pub(crate) correct: Vec<bool>,
     /// The answer of each aggregation.
     pub(crate) chosen: BTreeMap<Aggregation, Option<f64>>,
+    /// What each cost a model of recurrent depth.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) core_passes: BTreeMap<Aggregation, CorePasses>,
     /// Mean pairwise cosine dissimilarity of latents.
     pub(crate) diversity: Option<f64>,
     /// What it adds to the time of its run: the times of a run's records add up to the run's, also where several
@@ -49,6 +53,7 @@ impl Record {
             }),
             correct: answers.iter().map(|answer| answer.value == question.target).collect(),
             chosen: outcome.chosen.iter().map(|&(by, value)| (by, finite(value))).collect(),
+            core_passes: outcome.passes.iter().copied().collect(),
             diversity: outcome.diversity.filter(|diversity| diversity.is_finite()),
             seconds,
         }
@@ -100,6 +105,7 @@ mod tests {
                 answer(4.0, f32::NAN),
             ],
             chosen: vec![(Aggregation::BestOfN, f64::INFINITY)],
+            passes: Vec::new(),
             diversity: Some(f64::NAN),
         };
         let question = Question { index: 5, question: "q\n".to_owned(), target: 4.0 };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fathom_search::aggregate::Aggregation;
+use fathom_search::cost::CorePasses;
 use fathom_search::metrics::{Proportion, paired_bootstrap, pass_at_k, pass_at_powers};
 use serde::Serialize;
 
@@ -23,6 +24,9 @@ pub(crate) struct Report {
     pub(crate) coverage: Option<f64>,
     /// By aggregation.
     pub(crate) accuracy: BTreeMap<Aggregation, Accuracy>,
+    /// Mean cost of a question by aggregation, for a model of recurrent depth.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) core_passes: BTreeMap<Aggregation, MeanPasses>,
     /// Mean of the questions' diversities; `None` where no question has one.
     pub(crate) diversity: Option<f64>,
     /// Sum of what the questions add to the run's time: the time of the run, loading excluded.
@@ -31,6 +35,33 @@ pub(crate) struct Report {
     pub(crate) trajectories_per_second: Option<f64>,
     /// What was run.
     pub(crate) options: Setup,
+}
+
+/// Mean of [`CorePasses`] over questions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct MeanPasses {
+    pub(crate) prompt: f64,
+    pub(crate) thought: f64,
+    pub(crate) answer: f64,
+    pub(crate) reward: f64,
+    /// Of all four together.
+    pub(crate) total: f64,
+}
+
+impl MeanPasses {
+    /// `None` where no question has a cost.
+    fn of(passes: &[CorePasses]) -> Option<Self> {
+        let of = |part: fn(&CorePasses) -> usize| {
+            mean(&passes.iter().map(|passes| part(passes) as f64).collect::<Vec<_>>())
+        };
+        Some(Self {
+            prompt: of(|passes| passes.prompt)?,
+            thought: of(|passes| passes.thought)?,
+            answer: of(|passes| passes.answer)?,
+            reward: of(|passes| passes.reward)?,
+            total: of(|passes| passes.total())?,
+        })
+    }
 }
 
 /// How often an aggregation chose the gold answer.
@@ -65,7 +96,7 @@ impl Report {
         let n = setup.search.n;
         let counts: Vec<usize> = records.iter().map(Record::correct_count).collect();
         let majority = chosen_right(records, Aggregation::Majority)?;
-        let mut accuracy = BTreeMap::new();
+        let (mut accuracy, mut core_passes) = (BTreeMap::new(), BTreeMap::new());
         for &by in &setup.search.aggregate {
             let right = chosen_right(records, by)?;
             let Some(Proportion { value, standard_error }) = Proportion::of(right.iter().copied()) else {
@@ -75,6 +106,9 @@ impl Report {
                 Aggregation::Majority => None,
                 _ => Some(difference(&right, &majority, setup.search.seed)?),
             };
+            let passes: Vec<CorePasses> =
+                records.iter().filter_map(|record| record.core_passes.get(&by).copied()).collect();
+            core_passes.extend(MeanPasses::of(&passes).map(|passes| (by, passes)));
             accuracy.insert(by, Accuracy { value, standard_error, difference_from_majority });
         }
         let diversities: Vec<f64> = records.iter().filter_map(|record| record.diversity).collect();
@@ -86,6 +120,7 @@ impl Report {
             pass_at_k: pass_at_powers(n, &counts),
             coverage: Proportion::of(counts.iter().map(|&count| count > 0)).map(|share| share.value),
             accuracy,
+            core_passes,
             diversity: mean(&diversities),
             seconds,
             trajectories_per_second: (seconds > 0.0).then(|| (records.len() * n) as f64 / seconds),
@@ -210,6 +245,19 @@ mod tests {
         close(report.diversity.unwrap(), 0.5);
         close(report.seconds, 1.0);
         close(report.trajectories_per_second.unwrap(), 8.0);
+    }
+
+    #[test]
+    fn costs_are_means_over_questions() {
+        let (setup, mut records) = sample();
+        assert!(Report::new(&setup, &records).unwrap().core_passes.is_empty(), "no recurrent depth");
+        for (record, thought) in records.iter_mut().zip([8, 16]) {
+            let passes = CorePasses { prompt: 10, thought, answer: 3, reward: 0 };
+            record.core_passes = [(Aggregation::Majority, passes)].into();
+        }
+        let report = Report::new(&setup, &records).unwrap();
+        let expected = MeanPasses { prompt: 10.0, thought: 12.0, answer: 3.0, reward: 0.0, total: 25.0 };
+        assert_eq!(report.core_passes, [(Aggregation::Majority, expected)].into());
     }
 
     #[test]

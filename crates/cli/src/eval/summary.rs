@@ -2,7 +2,7 @@
 
 use fathom_model::perturbation::{Perturbation, Scope, Sites};
 
-use super::report::Report;
+use super::report::{MeanPasses, Report};
 use super::setup::{Setup, point_names};
 use crate::table::{Align, Table, percent};
 
@@ -58,7 +58,21 @@ pub(super) fn one(report: &Report) -> String {
         });
         table.row([by.to_string(), percent(accuracy.value), percent(accuracy.standard_error), difference]);
     }
-    format!("{}\n\n{}\n{}", describe(&report.options), table.render(), closing(report))
+    let cost = costs(report).map(|table| format!("\n{}", table.render())).unwrap_or_default();
+    format!("{}\n\n{}{cost}\n{}", describe(&report.options), table.render(), closing(report))
+}
+
+/// Core passes of each aggregation; none for a latent chain.
+fn costs(report: &Report) -> Option<Table> {
+    let parts = ["prompt", "thought", "answer", "reward", "total"];
+    let columns = parts.map(|name| (name, Align::Right));
+    let mut table = Table::new([("core passes a question", Align::Left)].into_iter().chain(columns));
+    for (by, passes) in &report.core_passes {
+        let MeanPasses { prompt, thought, answer, reward, total } = *passes;
+        let cells = [prompt, thought, answer, reward, total].map(|mean| format!("{mean:.1}"));
+        table.row([by.to_string()].into_iter().chain(cells));
+    }
+    (!report.core_passes.is_empty()).then_some(table)
 }
 
 fn closing(report: &Report) -> String {

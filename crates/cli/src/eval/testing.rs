@@ -29,6 +29,7 @@ pub(crate) fn setup(questions: usize) -> Setup {
             aggregate: vec![Aggregation::Majority, Aggregation::BestOfN],
             beams: 4,
             candidates: 4,
+            every: 1,
             seed: 0,
             max_answer_tokens: 20,
         },
@@ -61,7 +62,7 @@ pub(crate) fn solve(question: &str) -> Result<Outcome> {
         (Aggregation::Majority, majority(&values, UnparseableVotes::Count)),
         (Aggregation::BestOfN, best_of_n(&values, &scores)?),
     ];
-    Ok(Outcome { answers, chosen, diversity: Some(0.1 + target / 7.0) })
+    Ok(Outcome { answers, chosen, passes: Vec::new(), diversity: Some(0.1 + target / 7.0) })
 }
 
 /// A record without scores; diversity and time are a half.
@@ -69,7 +70,7 @@ pub(crate) fn record(index: usize, target: f64, values: &[f64]) -> Record {
     let answers = values.iter().map(|&value| Answer { text: String::new(), value, score: None }).collect();
     let chosen = vec![(Aggregation::Majority, majority(values, UnparseableVotes::Count))];
     let question = Question { index, question: index.to_string(), target };
-    Record::new(&question, &Outcome { answers, chosen, diversity: Some(0.5) }, 0.5)
+    Record::new(&question, &Outcome { answers, chosen, passes: Vec::new(), diversity: Some(0.5) }, 0.5)
 }
 
 /// `record` with scores and what best-of-N makes of them.

@@ -43,6 +43,9 @@ pub(crate) struct SearchArgs {
     /// Candidates drawn for each beam
     #[arg(long, value_name = "C", default_value = "4", value_parser = bounded_count, allow_negative_numbers = true)]
     candidates: usize,
+    /// Steps from one pruning of the beams to the next
+    #[arg(long, value_name = "STEPS", default_value = "1", value_parser = bounded_count, allow_negative_numbers = true)]
+    every: usize,
     /// Seed of all draws
     #[arg(long, default_value = "0", allow_negative_numbers = true)]
     seed: u64,
@@ -200,6 +203,7 @@ impl Settings {
             aggregate: self.aggregate.clone(),
             beams: args.beams,
             candidates: args.candidates,
+            every: args.every,
             seed: args.seed,
             max_answer_tokens: args.max_answer_tokens.unwrap_or(defaults.max_answer_tokens),
         }

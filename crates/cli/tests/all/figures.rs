@@ -86,6 +86,37 @@ fn scores_on_the_emulated_gpu_are_near_the_cpus() {
     }
 }
 
+/// The reward model of the states of recurrent depth, trained, and beams over depth: what the CPU says.
+#[test]
+fn scores_of_depth_on_the_emulated_gpu_are_near_the_cpus() {
+    let model = text(&repository("models/tally-depth"));
+    let reward = text(&repository("models/tally-depth/latent_rm"));
+    let question = "Ben has 4 stickers. then Ben breaks 2 of the stickers. Ben loses 1 sticker. what is the number of \
+                    stickers of Ben now?";
+    let solved = |device: &str| -> Value {
+        let search =
+            ["-n", "4", "--steps", "2", "--sampler", "noise", "--noise-std", "5", "--scope", "latent"];
+        let choice = ["--aggregate", "majority,best-of-n,weighted,beam", "--beams", "2", "--candidates", "2"];
+        let models = ["--model", &model, "--reward", &reward, "--device", device, "--json"];
+        serde_json::from_str(&succeed(&[&["solve", question], &search[..], &choice, &models].concat()))
+            .unwrap()
+    };
+    let (ours, cpus) = (solved("emulated"), solved("cpu"));
+    for part in ["chosen", "core_passes", "votes"] {
+        assert_eq!(ours[part], cpus[part]);
+    }
+    // The majority of its four answers is wrong, and the one that scores best is right.
+    assert_eq!([&cpus["chosen"]["majority"], &cpus["chosen"]["best-of-n"]], [0.0, 1.0]);
+    let scores = |solved: &Value| -> Vec<f64> {
+        let answers = solved["answers"].as_array().expect("answers");
+        answers.iter().map(|answer| answer["score"].as_f64().expect("a score")).collect()
+    };
+    for (score, expected) in scores(&ours).into_iter().zip(scores(&cpus)) {
+        // Sums in another order, magnified by what follows them (docs/numerics.md).
+        assert!((score - expected).abs() <= 1e-3 * expected.abs().max(1.0), "{score} for {expected}");
+    }
+}
+
 /// A device that this build or this machine lacks is one clear line: no machine has a hundred GPUs.
 #[test]
 fn a_missing_device_is_named() {

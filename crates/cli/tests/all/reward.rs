@@ -13,9 +13,27 @@ use crate::binary::{abacus, command, refusal, report, repository, succeed, text}
 
 /// A folder with a configuration of each command.
 fn prepared() -> TempDir {
-    let place = tempfile::tempdir().unwrap();
-    let (model, data) = (repository("models/abacus-coconut"), abacus());
     let sampling = r#"{ trajectories = 4, perturbation = { sampler = "noise", std = 0.4, scope = "full" }, max-answer-tokens = 20 }"#;
+    prepared_with(
+        tempfile::tempdir().unwrap(),
+        [&repository("models/abacus-coconut"), Path::new(&abacus())],
+        sampling,
+    )
+}
+
+/// The same of recurrent depth, on problems that it was trained for.
+fn prepared_depth() -> TempDir {
+    let place = tempfile::tempdir().unwrap();
+    let data = text(&place.path().join("problems"));
+    let sizes = ["--seed", "8", "--train", "21", "--valid", "2", "--test", "2", "--numbers", "1..9"];
+    let difficulty = ["--factors", "2..3", "--persons", "1..1", "--limit", "40"];
+    succeed(&[&["make-data", "--out", &data], &sizes[..], &difficulty[..]].concat());
+    let sampling = r#"{ trajectories = 4, steps = 2, perturbation = { sampler = "noise", std = 5.0, scope = "latent" }, max-answer-tokens = 4 }"#;
+    let data = place.path().join("problems/train.jsonl");
+    prepared_with(place, [&repository("models/tally-depth"), &data], sampling)
+}
+
+fn prepared_with(place: TempDir, [model, data]: [&Path; 2], sampling: &str) -> TempDir {
     let annotate = format!(
         "model = {model:?}\ndata = {data:?}\nquestions = 21\nrollouts = 4\nquestions-a-file = 2\nsampling = {sampling}\n"
     );
@@ -165,6 +183,79 @@ fn a_killed_run_goes_on_to_the_same_bytes_and_eval_takes_the_best() {
     assert_eq!(found["accuracy"]["best-of-n"]["value"].as_f64().unwrap(), accuracy);
     assert_eq!(found["accuracy"]["majority"]["value"], validations[0]["majority"]);
     assert_eq!(found["coverage"], validations[0]["coverage"]);
+}
+
+/// Recurrent depth from annotation to choice: on any number of threads, killed or in parts the same bytes; then every
+/// aggregation and its cost.
+#[test]
+fn recurrent_depth_is_annotated_learnt_and_searched() {
+    let place = prepared_depth();
+    let folder = |name: &str| place.path().join(name);
+    let told = run(&place, "annotate", &folder("annotations"), &["--threads", "1"]);
+    assert!(told.contains("21 questions") && told.contains("mean value"), "{told}");
+    let out = folder("killed");
+    kill(&place, "annotate", &out, &out.join("2_on0.safetensors"), 0);
+    assert_eq!(run(&place, "annotate", &out, &["--threads", "2"]), told);
+    assert!(shards(&out) == shards(&folder("annotations")));
+    for shard in ["1/2", "2/2"] {
+        run(&place, "annotate", &folder("parts"), &["--shard", shard]);
+    }
+    assert_eq!(shards(&folder("parts")).len(), 6 + 5);
+
+    let best = run(&place, "train-rm", &folder("whole"), &[]);
+    let out = folder("killed-rm");
+    kill(&place, "train-rm", &out, &out.join("checkpoints/step-00000004"), 2);
+    run(&place, "train-rm", &out, &[]);
+    for file in
+        ["checkpoints/step-00000012/optimizer.safetensors", "best/model.safetensors", "best/config.json"]
+    {
+        let [ours, theirs] = [&out, &folder("whole")].map(|run| fs::read(run.join(file)).unwrap());
+        assert!(ours == theirs, "{file}");
+    }
+    let config = fs::read_to_string(folder("whole/best/config.json")).unwrap();
+    assert!(
+        config.contains("\"iterations\": 1") && config.contains("RavenForTokenClassification"),
+        "{config}"
+    );
+
+    let (model, data) = (text(&repository("models/tally-depth")), text(&folder("problems/train.jsonl")));
+    let [out, first] = ["eval", "eval-1"].map(|name| text(&folder(name)));
+    let reward = best.trim_end();
+    let models = ["eval", "--data", &data, "--limit", "4", "--model", &model, "--reward", reward];
+    let search = ["-n", "4", "--steps", "2", "--sampler", "noise", "--noise-std", "5", "--scope", "latent"];
+    let all = ["--aggregate", "majority,best-of-n,weighted,beam", "--beams", "2", "--candidates", "2"];
+    let table = succeed(&[&models[..], &search, &all, &["--every", "2", "--out", &out]].concat());
+    assert!(table.contains("core passes a question"), "{table}");
+    let found = report(Path::new(&out));
+    let log = fs::read_to_string(folder("whole/log.jsonl")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let accuracies =
+        lines.filter(|line| line["event"] == "validation").map(|line| line["best_of_n"].as_f64());
+    // What the log says of the best checkpoint, `eval` finds as well.
+    assert_eq!(
+        found["accuracy"]["best-of-n"]["value"].as_f64(),
+        accuracies.max_by(|a, b| a.partial_cmp(b).unwrap()).unwrap()
+    );
+    let passes = |by: &str, part: &str| found["core_passes"][by][part].as_f64().unwrap();
+    assert_eq!(passes("majority", "thought"), 8.0);
+    assert_eq!(passes("majority", "reward"), 0.0);
+    assert_eq!(passes("best-of-n", "prompt"), passes("majority", "prompt"));
+    // All positions of the prompt and eight states, once each; the generator's prompt lacks the thinking position, and takes two
+    // iterations.
+    for by in ["best-of-n", "weighted", "beam"] {
+        assert_eq!(passes(by, "reward"), passes(by, "prompt") / 2.0 + 1.0 + 8.0, "{by}");
+        let parts = ["prompt", "thought", "answer", "reward"].map(|part| passes(by, part));
+        assert_eq!(passes(by, "total"), parts.iter().sum::<f64>(), "{by}");
+    }
+    // Pruned at the end alone, beams are trajectories of another stream; pruned at each step another search.
+    succeed(&[&models[..], &search, &all, &["--out", &first]].concat());
+    let setup = |out: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(Path::new(out).join("run.json")).unwrap()).unwrap()
+    };
+    assert_eq!([setup(&out), setup(&first)].map(|setup| setup["search"]["every"].clone()), [2, 1]);
+
+    let chain = ["solve", "How many?", "-n", "2", "--reward", reward];
+    assert!(refusal(&chain).contains("--reward"));
 }
 
 #[test]

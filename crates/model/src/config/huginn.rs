@@ -40,11 +40,16 @@ pub struct HuginnConfig {
     pub embed_scale: f32,
     /// σ of the initial state before the embedding scale, √(2/(5h)).
     pub init_std: f32,
+    /// Core iterations of a reward model over this body, from s_0 = 0 (docs/reward.md); 1 where absent.
+    pub iterations: usize,
     /// Special ids.
     pub ids: SpecialIds,
 }
 
 impl HuginnConfig {
+    /// The key of [`HuginnConfig::iterations`] in `config.json`.
+    pub const ITERATIONS: &str = "iterations";
+
     pub(super) fn parse(fields: &Fields) -> Result<Self> {
         fields.only("injection_type", "linear")?;
         fields.only("block_class_name", "SandwichBlock")?;
@@ -90,6 +95,7 @@ impl HuginnConfig {
             tied: fields.first_boolean(&["tie_embeddings", "tie_word_embeddings"])?.unwrap_or(true),
             embed_scale: scale.unwrap_or(h.sqrt() as f32),
             init_std: (2.0 / (5.0 * h)).sqrt() as f32,
+            iterations: fields.optional_size(&[Self::ITERATIONS])?.unwrap_or(1),
             ids: SpecialIds::parse(fields, vocab_size)?,
         })
     }

@@ -7,6 +7,7 @@ mod block;
 mod cache;
 mod exit;
 mod reasoner;
+mod rows;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

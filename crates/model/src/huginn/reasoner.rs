@@ -18,7 +18,7 @@ use crate::{
     greedy::{Decoder, greedy},
     latents::Latent,
     pass::{Disturbance, DropSites, Run, coordinates, last_rows},
-    perturbation::{Perturbation, Scope},
+    perturbation::Perturbation,
     reasoner::{Branch, Reasoner, Thought},
 };
 
@@ -51,6 +51,23 @@ impl Thought for RecurrentThought {
 impl RecurrentThought {
     fn state(&self) -> &Latent {
         self.states.last().unwrap_or(&self.initial)
+    }
+
+    /// The thought as it is now, to be continued apart from this one: later iterations write further slots of the thinking
+    /// position, which each therefore owns.
+    ///
+    /// # Errors
+    /// No memory on the device.
+    pub fn duplicate(&self) -> Result<Self> {
+        let Self { sequence, draw, states_key, injected, initial, states } = self;
+        Ok(Self {
+            sequence: sequence.duplicate()?,
+            draw: *draw,
+            states_key: *states_key,
+            injected: injected.clone(),
+            initial: initial.clone(),
+            states: states.clone(),
+        })
     }
 }
 
@@ -195,11 +212,7 @@ impl Reasoner for Huginn {
             return Err(Error::PromptTooLong { tokens: prompt.len(), context: self.context });
         }
         let states_key = key(seed, prompt, Stream::State);
-        let apart = match perturbation {
-            Perturbation::Dropout { p, scope, .. } => p > 0.0 && scope == Scope::Full,
-            Perturbation::Noise { std, scope } => std > 0.0 && scope == Scope::Full,
-            Perturbation::None | Perturbation::State => false,
-        };
+        let apart = perturbation.reaches_earlier_positions();
         let copies = if apart { draws.len() } else { 1 };
         let slots = self.prelude.len() + self.coda.len() + steps * self.core.len();
         let layout = Layout { slots, ..self.layout() };
@@ -311,16 +324,5 @@ fn fork(mut thought: RecurrentThought, draws: &[Draw]) -> Result<Vec<RecurrentTh
         thought.draw = *draw;
         return Ok(vec![thought]);
     }
-    let forks = draws.iter().map(|&draw| {
-        Ok(RecurrentThought {
-            // Later iterations write further slots of the thinking position, so each fork owns that position.
-            sequence: thought.sequence.duplicate()?,
-            draw,
-            states_key: thought.states_key,
-            injected: thought.injected.clone(),
-            initial: thought.initial.clone(),
-            states: thought.states.clone(),
-        })
-    });
-    forks.collect()
+    draws.iter().map(|&draw| Ok(RecurrentThought { draw, ..thought.duplicate()? })).collect()
 }

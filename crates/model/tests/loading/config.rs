@@ -122,7 +122,11 @@ fn huginn_fields() {
     let Config::Huginn(config) = changed(HUGINN, retrofitted).expect("retrofitted") else {
         panic!("not Huginn")
     };
-    assert_eq!(config.embed_scale, 1.0);
+    assert_eq!((config.embed_scale, config.iterations), (1.0, 1));
+    let Config::Huginn(config) = changed(HUGINN, json!({"iterations": 3})).expect("a reward model's") else {
+        panic!("not Huginn")
+    };
+    assert_eq!(config.iterations, 3);
 }
 
 #[test]
@@ -180,6 +184,7 @@ fn impossible_fields() {
         (HUGINN, json!({"mlp_class_name": "MLP"}), &["mlp_class_name", "MLP"]),
         (HUGINN, json!({"state_init": "zero"}), &["state_init", "zero"]),
         (HUGINN, json!({"bias": true}), &["bias"]),
+        (HUGINN, json!({"iterations": 0}), &["iterations", "0"]),
         (HUGINN, json!({"init_values": {"embed_scale": 0}}), &["init_values.embed_scale"]),
     ];
     for (path, changes, culprits) in cases {

@@ -135,6 +135,7 @@ impl Measured {
             aggregate: Vec::new(),
             beams: 1,
             candidates: 1,
+            every: 1,
             seed: 0,
             // 24 new tokens count three latents and the end marker.
             max_answer_tokens: 20,

@@ -61,6 +61,7 @@ fn a_question_costs_one_prefill_unless_the_prompt_is_perturbed() {
             aggregate: vec![Aggregation::Majority],
             beams: 1,
             candidates: 1,
+            every: 1,
             seed: 0,
             max_answer_tokens: 20,
         };
@@ -101,7 +102,7 @@ fn beam_search_shares_the_prompt() {
         LatentRm::open(&folder("tests/fixtures/coconut-tiny/latent_rm"), &Device::Cpu, DType::F32).unwrap();
     let perturbation = Perturbation::Noise { std: 0.3, scope: Scope::Full };
     let thinking = Thinking { steps: 4, perturbation, seed: 2 };
-    let width = Width { beams: 3, candidates: 2 };
+    let width = Width { beams: 3, candidates: 2, every: 1 };
     assert!(!beam_search(chain(&model), &rm, &PROMPT, thinking, width).unwrap().is_empty());
     assert_eq!((chain(&model).prompts_prefilled(), rm.prompts_prefilled()), (1, 1));
 }

@@ -39,7 +39,7 @@ fn each(test: impl Fn(&str, &LatentChain, Thinking)) {
 #[test]
 fn one_beam_of_one_candidate_is_the_plain_trajectory() {
     each(|name, chain, thinking| {
-        let width = Width { beams: 1, candidates: 1 };
+        let width = Width { beams: 1, candidates: 1, every: 1 };
         let beam = best(beam_search(chain, &reward(name), &PROMPT, thinking, width).unwrap()).unwrap();
         let plain =
             think(chain, &PROMPT, &draws(3, &PROMPT, Stream::Trajectory, [0]), thinking).unwrap().remove(0);
@@ -53,7 +53,8 @@ fn one_beam_of_one_candidate_is_the_plain_trajectory() {
 fn one_candidate_a_beam_is_best_of_n() {
     each(|name, chain, thinking| {
         let (scorer, beams) = (reward(name), 6);
-        let found = beam_search(chain, &scorer, &PROMPT, thinking, Width { beams, candidates: 1 }).unwrap();
+        let found =
+            beam_search(chain, &scorer, &PROMPT, thinking, Width { beams, candidates: 1, every: 1 }).unwrap();
         let plain =
             think(chain, &PROMPT, &draws(3, &PROMPT, Stream::Trajectory, 0..beams), thinking).unwrap();
         let latents: Vec<_> = plain.iter().map(Thought::latents).collect();
@@ -74,7 +75,7 @@ fn one_candidate_a_beam_is_best_of_n() {
 fn forks_equal_recomputation() {
     each(|name, chain, thinking| {
         let scorer = reward(name);
-        let width = Width { beams: 3, candidates: 4 };
+        let width = Width { beams: 3, candidates: 4, every: 1 };
         let beams = beam_search(chain, &scorer, &PROMPT, thinking, width).unwrap();
         let latents: Vec<_> = beams.iter().map(|beam| beam.thought.latents()).collect();
         let scores = trajectory_scores(&scorer, &PROMPT, &latents).unwrap();

@@ -135,7 +135,8 @@ fn a_wide_enough_beam_is_exhaustive() {
     for seed in 0..50 {
         for (children, steps) in [(2, 1), (2, 4), (3, 3), (4, 2)] {
             let scores = Scores { seed, children };
-            let width = Width { beams: children.pow(steps as u32) as usize, candidates: children as usize };
+            let width =
+                Width { beams: children.pow(steps as u32) as usize, candidates: children as usize, every: 1 };
             assert_eq!(
                 search(&scores, steps, width),
                 exhaustive(&scores, steps),
@@ -159,9 +160,48 @@ fn one_beam_is_greedy() {
             total += score(child);
             path.push(child);
         }
-        let found = search(&scores, 3, Width { beams: 1, candidates: 4 });
+        let found = search(&scores, 3, Width { beams: 1, candidates: 4, every: 1 });
         assert_eq!(found, (path, total), "seed {seed}");
         missed += usize::from(found.1 < exhaustive(&scores, 3).1);
     }
     assert!(missed > 10, "the trees are such that greed often misses the best: {missed} of 50");
+}
+
+/// Every `every` steps, and at the end: between them a candidate of the beam at place b goes on by its own draw, b·C + c.
+#[test]
+fn pruning_waits_for_its_step() {
+    let mut differ = 0;
+    for seed in 0..50 {
+        for (beams, candidates, steps, every) in [(2, 3, 6, 2), (3, 2, 7, 3), (2, 2, 5, 8), (2, 3, 4, 1)] {
+            let scores = Scores { seed, children: (beams * candidates) as u32 };
+            let score = |path: &[u32]| (1..=path.len()).map(|end| scores.node(&path[..end])).sum::<f32>();
+            let mut paths: Vec<Vec<u32>> = vec![Vec::new()];
+            for step in 0..steps {
+                if step % every == 0 {
+                    // The first candidates are draws of one root, whose numbers nothing reduces.
+                    let ways = if step == 0 { beams * candidates } else { candidates };
+                    let forked = paths
+                        .iter()
+                        .flat_map(|path| (0..ways).map(move |way| [path.as_slice(), &[way as u32]].concat()));
+                    paths = forked.collect();
+                } else {
+                    for (draw, path) in paths.iter_mut().enumerate() {
+                        path.push((draw % candidates) as u32);
+                    }
+                }
+                if (step + 1) % every == 0 || step + 1 == steps {
+                    let mut order: Vec<usize> = (0..paths.len()).collect();
+                    order.sort_by(|&a, &b| score(&paths[b]).total_cmp(&score(&paths[a])));
+                    order.truncate(beams);
+                    order.sort_unstable();
+                    paths = order.into_iter().map(|index| paths[index].clone()).collect();
+                }
+            }
+            let best = paths.iter().rev().max_by(|a, b| score(a).total_cmp(&score(b))).unwrap().clone();
+            let found = search(&scores, steps, Width { beams, candidates, every });
+            assert_eq!(found.0, best, "seed {seed}, {beams} beams of {candidates}, every {every} of {steps}");
+            differ += usize::from(found != search(&scores, steps, Width { beams, candidates, every: 1 }));
+        }
+    }
+    assert!(differ > 50, "it matters when beams are pruned: {differ} of 150");
 }

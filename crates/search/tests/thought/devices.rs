@@ -109,7 +109,8 @@ fn beams(device: &Device, name: &str, perturbation: Perturbation) -> Vec<(Vec<Ve
     let Network::Chain(chain) = &model.network else { panic!("{name} is a chain") };
     let reward = LatentRm::open(&fixture(name).subfolder("latent_rm").unwrap(), device, DType::F32).unwrap();
     let thinking = Thinking { steps: STEPS, perturbation, seed: 5 };
-    let found = beam_search(chain, &reward, &PROMPT, thinking, Width { beams: 2, candidates: 2 }).unwrap();
+    let found =
+        beam_search(chain, &reward, &PROMPT, thinking, Width { beams: 2, candidates: 2, every: 1 }).unwrap();
     found.into_iter().map(|beam| (Latent::to_rows(beam.thought.latents()).unwrap(), beam.score)).collect()
 }
 

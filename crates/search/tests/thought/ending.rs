@@ -100,7 +100,7 @@ fn beams_hold_an_ended_thought_once() {
         let mut seen_ended = 0;
         for seed in 0..20 {
             let thinking = Thinking { seed, ..thinking };
-            let width = Width { beams: 4, candidates: 4 };
+            let width = Width { beams: 4, candidates: 4, every: 1 };
             let beams = beam_search(chain, &reward("colar-tiny"), &PROMPT, thinking, width).unwrap();
             let ended: Vec<_> =
                 beams.iter().filter(|beam| beam.thought.ended()).map(|beam| beam.thought.latents()).collect();

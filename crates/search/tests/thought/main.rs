@@ -5,6 +5,7 @@
 mod beam_model;
 mod beam_tree;
 mod coordinates;
+mod depth;
 mod devices;
 mod ending;
 mod invariance;

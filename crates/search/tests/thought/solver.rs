@@ -1,6 +1,6 @@
 //! Whole questions through every kind of model.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use fathom::{DType, Device};
 use fathom_model::{
@@ -12,10 +12,12 @@ use fathom_model::{
 use fathom_search::{
     Error,
     aggregate::Aggregation,
+    cost::CorePasses,
+    prompt::Dialogue,
     solver::{Outcome, SearchOptions, Solver},
 };
 
-use crate::{fixture, reward};
+use crate::{depth::depth_reward, fixture, reward};
 
 const QUESTION: &str =
     "Ann has 11 stickers. Ann sells 2 of the stickers. how many stickers does Ann have now?";
@@ -39,6 +41,7 @@ fn options(n: usize) -> SearchOptions {
         aggregate: vec![Aggregation::Majority],
         beams: 2,
         candidates: 3,
+        every: 1,
         seed: 1,
         max_answer_tokens: 6,
     }
@@ -92,6 +95,43 @@ fn recurrent_depth_with_every_sampler() {
     }
 }
 
+/// Every aggregation of recurrent depth, with what it costs: rows of the prompt before the last, of the thoughts and of the
+/// answers, each r times, and those of the reward model's own iterations.
+#[test]
+fn recurrent_depth_with_every_aggregation() {
+    const ITERATIONS: usize = 2;
+    for (scope, prompts) in [(Scope::Latent, [1, 1]), (Scope::Full, [8, 6])] {
+        let perturbation = Perturbation::Noise { std: 0.5, scope };
+        let all = SearchOptions { aggregate: Aggregation::ALL.to_vec(), perturbation, ..options(8) };
+        let reward = || Some(depth_reward(&Device::Cpu, DType::F32, ITERATIONS));
+        let outcome = solve(with_tokenizer("huginn-tiny"), reward(), all.clone());
+        assert!(outcome.answers.iter().all(|answer| answer.score.is_some()));
+        assert_eq!(outcome.chosen.iter().map(|(a, _)| *a).collect::<Vec<_>>(), Aggregation::ALL);
+        let fewer = solve(with_tokenizer("huginn-tiny"), reward(), SearchOptions { n: 3, ..all.clone() });
+        for (few, many) in fewer.answers.iter().zip(&outcome.answers) {
+            assert_eq!((&few.text, few.score), (&many.text, many.score), "a trajectory does not depend on N");
+        }
+
+        let model = with_tokenizer("huginn-tiny");
+        let prompt = Dialogue::of(&model).unwrap().prompt(QUESTION).unwrap().len();
+        let steps = all.steps;
+        let cost: BTreeMap<Aggregation, CorePasses> = outcome.passes.iter().copied().collect();
+        let majority = cost[&Aggregation::Majority];
+        assert_eq!(majority.prompt, prompts[0] * (prompt - 1) * steps);
+        assert_eq!((majority.thought, majority.reward), (8 * steps, 0));
+        // Six tokens at most, of which the first needs none before it.
+        assert!(majority.answer <= 8 * 5 * steps && majority.answer.is_multiple_of(steps));
+        let scored = CorePasses { reward: (prompt + 8 * steps) * ITERATIONS, ..majority };
+        assert_eq!([cost[&Aggregation::BestOfN], cost[&Aggregation::Weighted]], [scored; 2]);
+        let beam = cost[&Aggregation::Beam];
+        assert_eq!(beam.prompt, prompts[1] * (prompt - 1) * steps);
+        assert_eq!((beam.thought, beam.reward), (6 * steps, (prompt + 6 * steps) * ITERATIONS));
+        assert!(beam.answer <= 5 * steps);
+    }
+    let chain = solve(with_tokenizer("coconut-tiny"), None, options(2));
+    assert!(chain.passes.is_empty(), "chains have no core");
+}
+
 /// What does not fit is refused before any work, with the option's name.
 #[test]
 fn options_that_do_not_fit() {
@@ -128,7 +168,9 @@ fn options_that_do_not_fit() {
         let options = SearchOptions { aggregate: vec![aggregation], ..options(1) };
         assert_eq!(refused(chain, None, options), "--aggregate");
     }
+    assert_eq!(refused(chain, None, SearchOptions { every: 0, ..options(1) }), "--every");
     assert_eq!(refused(recurrent, Some(reward(chain)), options(1)), "--reward");
+    assert_eq!(refused(chain, Some(depth_reward(&Device::Cpu, DType::F32, 1)), options(1)), "--reward");
 }
 
 /// A folder without a tokenizer loads, but cannot be asked.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fathom_model::{load::Model, perturbation::Perturbation};
+use fathom_model::{config::Config, load::Model, perturbation::Perturbation};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,7 +21,7 @@ pub struct Sampling {
     pub trajectories: usize,
     /// What makes them differ.
     pub perturbation: Perturbation,
-    /// Latents T, or the most of a model that ends by itself; the model's own number where absent.
+    /// Latents T, the most of a model that ends by itself, or iterations r; the model's own number where absent.
     #[serde(default)]
     pub steps: Option<usize>,
     /// Longest answer in tokens.
@@ -35,11 +35,15 @@ fn published_budget() -> usize {
 }
 
 impl Sampling {
-    /// T for `model`.
+    /// T or r for `model`.
     pub fn steps(&self, model: &Model) -> usize {
         /// Of the published models on GPT-2 (spec latenttts §1.2).
         const PUBLISHED: usize = 6;
-        self.steps.or(model.defaults.latent_length).unwrap_or(PUBLISHED)
+        let own = match &model.config {
+            Config::Huginn(config) => config.mean_recurrence,
+            Config::Gpt2(_) | Config::Llama(_) => PUBLISHED,
+        };
+        self.steps.or(model.defaults.latent_length).unwrap_or(own)
     }
 
     /// The key at fault, below `[sampling]` or another table, and why.
@@ -62,10 +66,8 @@ impl Sampling {
             Perturbation::Noise { std, .. } if !(std > 0.0 && std.is_finite()) => {
                 Err(("perturbation.std", "is not a positive number"))
             }
-            Perturbation::Dropout { .. } | Perturbation::Noise { .. } => Ok(()),
-            Perturbation::None | Perturbation::State => {
-                Err(("perturbation.sampler", "is neither dropout nor noise: trajectories would not differ"))
-            }
+            Perturbation::Dropout { .. } | Perturbation::Noise { .. } | Perturbation::State => Ok(()),
+            Perturbation::None => Err(("perturbation.sampler", "is none: trajectories would not differ")),
         }
     }
 }

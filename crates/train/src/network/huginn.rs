@@ -19,7 +19,7 @@ use super::{
     linear::{Linear, Stored},
     mlp::Mlp,
     norm::Norm,
-    sandwich::{self, Block},
+    sandwich::{self, Block, Pass, back_through, through},
 };
 use crate::{
     error::Result,
@@ -33,20 +33,20 @@ const EFFECTIVE_LAYERS: f32 = 132.0;
 /// A recurrent-depth transformer.
 #[derive(Debug)]
 pub(crate) struct Huginn {
-    tokens: Id,
+    pub(super) tokens: Id,
     table: Option<Weight>,
     /// `[h, 2h]`: columns that read the state, then those that read the embedded input.
     adapter: Id,
     /// W_s and W_e, and back.
     halves: [Half; 2],
-    prelude: Vec<Block>,
-    core: Vec<Block>,
-    coda: Vec<Block>,
-    norm: Norm,
+    pub(super) prelude: Vec<Block>,
+    pub(super) core: Vec<Block>,
+    pub(super) coda: Vec<Block>,
+    pub(super) norm: Norm,
     head: Linear,
     heads: Heads,
     frequencies: Vec<f32>,
-    embed_scale: f32,
+    pub(super) embed_scale: f32,
     width: usize,
 }
 
@@ -54,13 +54,6 @@ pub(crate) struct Huginn {
 struct Half {
     forward: Weight,
     backward: Weight,
-}
-
-/// Rows of one pass over whole sequences, with their angles.
-#[derive(Debug)]
-pub(crate) struct Pass {
-    segment: Segment,
-    angles: Tensor,
 }
 
 /// What the backward pass of a stack of blocks needs.
@@ -217,10 +210,16 @@ impl Huginn {
         pass: &Pass,
     ) -> Result<(Tensor, Saved)> {
         let inputs: Vec<Input<'_>> = ids.iter().map(|&id| Input::Token(id)).collect();
-        let mut x = Tensor::empty(parameters.device());
-        let table = self.table.as_ref().unwrap_or(self.head.weight());
-        embedding(table, &inputs, self.embed_scale, None, &mut x)?;
+        let x = self.embed(&inputs)?;
         self.stack(&self.prelude, parameters, x, pass)
+    }
+
+    /// What enters the prelude: scaled embeddings of tokens, other rows as they are.
+    pub(super) fn embed(&self, inputs: &[Input<'_>]) -> Result<Tensor> {
+        let table = self.table.as_ref().unwrap_or(self.head.weight());
+        let mut x = Tensor::empty(table.device());
+        embedding(table, inputs, self.embed_scale, None, &mut x)?;
+        Ok(x)
     }
 
     /// Adds the prelude's and the embedding's gradients from that of e.
@@ -274,7 +273,7 @@ impl Huginn {
     }
 
     /// W_s·s + W_e·e.
-    fn adapt(&self, state: &Tensor, injected: &Tensor) -> Result<Tensor> {
+    pub(super) fn adapt(&self, state: &Tensor, injected: &Tensor) -> Result<Tensor> {
         let mut x = injected.clone();
         linear(state, &self.halves[0].forward, None, Epilogue::Residual(Perturb::None), &mut x)?;
         Ok(x)
@@ -293,6 +292,16 @@ impl Huginn {
         gradients: &mut Gradients,
     ) -> Result<()> {
         self.stack_backward(&self.core, parameters, pass, saved, ds, gradients)?;
+        self.adapt_backward(state, ds, [dinjected, dhalf])
+    }
+
+    /// W_s·s + W_e·e backwards: `ds`, its gradient, becomes that of s.
+    pub(super) fn adapt_backward(
+        &self,
+        state: &Tensor,
+        ds: &mut Tensor,
+        [dinjected, dhalf]: [&mut Tensor; 2],
+    ) -> Result<()> {
         add(dinjected, ds)?;
         linear_backward_weight(state, ds, dhalf)?;
         let dx = std::mem::replace(ds, Tensor::empty(state.device()));
@@ -354,19 +363,12 @@ impl Huginn {
         &self,
         blocks: &[Block],
         parameters: &Parameters,
-        mut x: Tensor,
+        x: Tensor,
         pass: &Pass,
     ) -> Result<(Tensor, Saved)> {
-        let width = self.heads.kv * self.heads.dim;
-        let mut saved = Saved { blocks: Vec::new(), caches: Vec::new() };
-        for block in blocks {
-            let mut cache = Cache::new(parameters.device(), pass.segment.rows(), width)?;
-            let (out, of_block) = block.forward(parameters, x, &pass.angles, &pass.segment, &mut cache)?;
-            x = out;
-            saved.blocks.push(of_block);
-            saved.caches.push(cache);
-        }
-        Ok((x, saved))
+        let mut caches = self.caches(parameters, blocks.len(), pass.segment.rows())?;
+        let (x, blocks) = through(blocks, parameters, x, pass, &mut caches)?;
+        Ok((x, Saved { blocks, caches }))
     }
 
     fn stack_backward(
@@ -378,11 +380,13 @@ impl Huginn {
         dx: &mut Tensor,
         gradients: &mut Gradients,
     ) -> Result<()> {
-        let all = blocks.iter().zip(&saved.blocks).zip(&mut saved.caches);
-        for ((block, saved), cache) in all.rev() {
-            block.backward(parameters, saved, dx, &pass.angles, &pass.segment, cache, gradients)?;
-        }
-        Ok(())
+        back_through(blocks, parameters, pass, &saved.blocks, &mut saved.caches, dx, gradients)
+    }
+
+    /// Room for the keys and values of `places` positions in so many blocks.
+    pub(super) fn caches(&self, parameters: &Parameters, blocks: usize, places: usize) -> Result<Vec<Cache>> {
+        let width = self.heads.kv * self.heads.dim;
+        (0..blocks).map(|_| Cache::new(parameters.device(), places, width)).collect()
     }
 }
 

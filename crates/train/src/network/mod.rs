@@ -5,6 +5,7 @@
 
 mod attention;
 pub(crate) mod body;
+mod depth;
 pub(crate) mod feedback;
 pub(crate) mod head;
 pub(crate) mod huginn;
@@ -12,7 +13,8 @@ pub(crate) mod linear;
 mod mlp;
 mod norm;
 mod pre_norm;
-mod sandwich;
+pub(crate) mod sandwich;
+pub(crate) mod states;
 
 pub(crate) use attention::Cache;
 

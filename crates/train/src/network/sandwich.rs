@@ -25,6 +25,13 @@ pub(crate) struct Block {
     pub(crate) mlp: Mlp,
 }
 
+/// Rows of one pass, with their angles.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    pub(super) segment: Segment,
+    pub(super) angles: Tensor,
+}
+
 /// What the backward pass needs.
 #[derive(Debug)]
 pub(crate) struct Saved {
@@ -128,4 +135,37 @@ impl Block {
         norm_1.backward(parameters, &saved.x, &dnormed, gradients, &mut dbranch)?;
         Ok(add(dx, &dbranch)?)
     }
+}
+
+/// Blocks one behind the other over the rows of a pass, whose keys and values go to a cache each.
+pub(super) fn through(
+    blocks: &[Block],
+    parameters: &Parameters,
+    mut x: Tensor,
+    pass: &Pass,
+    caches: &mut [Cache],
+) -> Result<(Tensor, Vec<Saved>)> {
+    let mut saved = Vec::with_capacity(blocks.len());
+    for (block, cache) in blocks.iter().zip(caches) {
+        let (out, of_block) = block.forward(parameters, x, &pass.angles, &pass.segment, cache)?;
+        x = out;
+        saved.push(of_block);
+    }
+    Ok((x, saved))
+}
+
+/// [`through`] backwards: dx, the gradient of what came out, becomes that of what went in.
+pub(super) fn back_through(
+    blocks: &[Block],
+    parameters: &Parameters,
+    pass: &Pass,
+    saved: &[Saved],
+    caches: &mut [Cache],
+    dx: &mut Tensor,
+    gradients: &mut Gradients,
+) -> Result<()> {
+    for ((block, saved), cache) in blocks.iter().zip(saved).zip(caches).rev() {
+        block.backward(parameters, saved, dx, &pass.angles, &pass.segment, cache, gradients)?;
+    }
+    Ok(())
 }

@@ -2,15 +2,27 @@
 
 use std::path::Path;
 
-use fathom::{Device, Tensor};
-use fathom_model::{checkpoint::Checkpoint, config::Config, folder::Folder};
+use fathom::{
+    Device, Tensor,
+    ops::embedding::Input,
+    random::{Coordinates, Draw, Site, fill_normals},
+};
+use fathom_model::{
+    checkpoint::Checkpoint,
+    config::{Config, HuginnConfig},
+    folder::Folder,
+};
 
 use super::{
     chain::{Chain, Example},
     codi::{Factors, Lesson},
     colar,
+    reward::{Reward, Thoughts},
 };
-use crate::parameters::{Gradients, Id};
+use crate::{
+    initial::Initial,
+    parameters::{Gradients, Id, Parameters},
+};
 
 fn fixture(name: &str) -> Chain {
     let folder = Folder::open(Path::new("../../tests/fixtures").join(name)).unwrap();
@@ -23,35 +35,65 @@ fn tokens(count: usize, from: u32) -> Vec<u32> {
     (0..count as u32).map(|index| (from + 37 * index) % 190).collect()
 }
 
+/// What has parameters.
+trait Learner {
+    fn parameters(&self) -> &Parameters;
+
+    fn set(&mut self, id: Id, tensor: Tensor);
+}
+
+impl Learner for Chain {
+    fn parameters(&self) -> &Parameters {
+        Chain::parameters(self)
+    }
+
+    fn set(&mut self, id: Id, tensor: Tensor) {
+        self.update(|parameters| {
+            parameters[id] = tensor;
+            Ok(())
+        })
+        .unwrap();
+    }
+}
+
+impl Learner for Reward {
+    fn parameters(&self) -> &Parameters {
+        Reward::parameters(self)
+    }
+
+    fn set(&mut self, id: Id, tensor: Tensor) {
+        self.update(|parameters| {
+            parameters[id] = tensor;
+            Ok(())
+        })
+        .unwrap();
+    }
+}
+
 /// The derivative of a loss along a tensor's own gradient g is ‖g‖. A central difference of step ε is off by the loss's rounding
 /// over ε (10⁻⁶ of a loss near 5 over 10⁻²: 5·10⁻⁴) and by ε² times a third derivative: 2 % of ‖g‖ is allowed for it, where a
 /// term that is forgotten takes tens of percents. `least` tensors have gradients that this can tell.
-fn agree(
-    chain: &mut Chain,
+fn agree<M: Learner>(
+    model: &mut M,
     gradients: &Gradients,
     least: usize,
-    of: impl Fn(&Chain, Id) -> bool,
-    loss: impl Fn(&Chain) -> f64,
+    of: impl Fn(&M, Id) -> bool,
+    loss: impl Fn(&M) -> f64,
 ) {
     const STEP: f32 = 1e-2;
-    let ids: Vec<Id> = chain.parameters().ids().filter(|&id| of(chain, id)).collect();
+    let ids: Vec<Id> = model.parameters().ids().filter(|&id| of(model, id)).collect();
     let mut told = 0;
     for id in ids {
-        let name = chain.parameters().name(id).to_owned();
+        let name = model.parameters().name(id).to_owned();
         let gradient = gradients[id].to_vec().unwrap();
         let norm = gradient.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-        let start = chain.parameters()[id].clone();
+        let start = model.parameters()[id].clone();
         let mut at = |step: f32| {
             let moved = start.to_vec().unwrap();
             let moved = moved.iter().zip(&gradient).map(|(&x, &g)| x + step * g / (norm as f32 + 1e-30));
             let tensor = Tensor::new(&Device::Cpu, start.rows(), start.width(), moved.collect()).unwrap();
-            chain
-                .update(|parameters| {
-                    parameters[id] = tensor;
-                    Ok(())
-                })
-                .unwrap();
-            loss(chain)
+            model.set(id, tensor);
+            loss(model)
         };
         let slope = (at(STEP) - at(-STEP)) / f64::from(2.0 * STEP);
         at(0.0);
@@ -153,4 +195,53 @@ fn compressed_chains() {
     let wrong = [colar::Example { labels: &labels[1], ..examples[0] }];
     assert!(chain.compressed(&wrong, 3, 1.0, None, None).is_err());
     assert!(fixture("codi-tiny").compressed(&examples, 3, 1.0, None, None).is_err());
+}
+
+/// Two questions with trajectories of unequal lengths, one of a single trajectory: prompts that are shared, through every
+/// iteration. The loss weighs all scores differently; a new network's, as a trained one's norms leave little of the scores of
+/// untrained heads.
+#[test]
+fn rewards_of_depth() {
+    let folder = Folder::open(Path::new("../../tests/fixtures/huginn-tiny")).unwrap();
+    let Config::Huginn(shape) = Config::read(&folder).unwrap() else { panic!("recurrent depth") };
+    let width = shape.width;
+    let mut rows = vec![0.0; 8 * width];
+    for (position, row) in rows.chunks_mut(width).enumerate() {
+        let draw = Draw { key: 5, trajectory: 0 };
+        fill_normals(row, Coordinates { draw, position: position as u32, iteration: 0 }, Site::State);
+    }
+    let states = Tensor::new(&Device::Cpu, 8, width, rows).unwrap();
+    let input = |row| Input::Row(&states, row);
+    let prompts = [tokens(5, 3), tokens(3, 90)];
+    let questions = [
+        Thoughts {
+            prompt: &prompts[0],
+            trajectories: vec![(0..3).map(input).collect(), vec![input(3)], Vec::new()],
+        },
+        Thoughts { prompt: &prompts[1], trajectories: vec![(4..8).map(input).collect()] },
+    ];
+    let judge = |scores: &[Vec<f32>]| {
+        let mut weight = -20.0;
+        let mut loss = 0.0;
+        let mut of_score = |&score: &f32| {
+            weight += 7.0;
+            loss += weight * f64::from(score);
+            weight
+        };
+        let gradients = scores.iter().map(|scores| scores.iter().map(&mut of_score).collect()).collect();
+        (loss, gradients)
+    };
+    for iterations in [1, 2] {
+        let config = Config::Huginn(HuginnConfig { iterations, ..shape.clone() });
+        let mut reward = Reward::new(&config, &mut Initial { seed: 3 }, &Device::Cpu).unwrap();
+        let mut gradients = reward.parameters().gradients().unwrap();
+        reward.loss(&questions, judge, &mut gradients).unwrap();
+        agree(
+            &mut reward,
+            &gradients,
+            60,
+            |_, _| true,
+            |reward| judge(&reward.scores(&questions).unwrap()).0,
+        );
+    }
 }

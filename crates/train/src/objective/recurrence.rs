@@ -8,7 +8,8 @@ use crate::{
     error::{Error, Result},
     network::{
         head,
-        huginn::{self, Huginn, Pass},
+        huginn::{self, Huginn},
+        sandwich::Pass,
     },
     parameters::{Gradients, Parameters, Source},
     segment::Batch,

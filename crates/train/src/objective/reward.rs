@@ -1,18 +1,19 @@
-//! The latent reward model (spec latenttts §3): a body with a linear head over every thought.
+//! The latent reward model (spec latenttts §3): a body with a linear head over every thought, be it a latent of a chain or a
+//! state of recurrent depth.
 
 use fathom::{
     Device, Tensor,
     ops::{embedding::Input, linear::Epilogue},
 };
-use fathom_model::{checkpoint::Checkpoint, config::Config, pass::Disturbance};
+use fathom_model::{checkpoint::Checkpoint, config::Config};
 
 use crate::{
     error::Result,
     network::{
         Cache,
-        body::{self, Body},
         feedback::{self, Projector},
         linear::{Linear, Stored},
+        states::{self, States},
     },
     parameters::{Gradients, Init, Parameters, Source},
     segment::{Batch, Segment},
@@ -69,7 +70,7 @@ pub fn binary(question: Labelled<'_>) -> (f64, Vec<Vec<f64>>) {
 pub struct Thoughts<'a> {
     /// Tokens up to the first thought.
     pub prompt: &'a [u32],
-    /// z_1 … z_t of each trajectory.
+    /// z_1 … z_t of each trajectory, or s_1 … s_r.
     pub trajectories: Vec<Vec<Input<'a>>>,
 }
 
@@ -77,7 +78,7 @@ pub struct Thoughts<'a> {
 #[derive(Debug)]
 pub struct Reward {
     parameters: Parameters,
-    body: Body,
+    body: States,
     projector: Option<Projector>,
     classifier: Linear,
 }
@@ -89,15 +90,7 @@ impl Reward {
     /// Tensors that are missing or of other shapes; no memory on the device.
     pub fn new(config: &Config, source: &mut dyn Source, device: &Device) -> Result<Self> {
         let mut parameters = Parameters::new(device);
-        // It has no language-model head of its own.
-        let headless = match config.clone() {
-            Config::Llama(mut config) => {
-                config.tied = true;
-                Config::Llama(config)
-            }
-            other => other,
-        };
-        let body = Body::new(&headless, &mut parameters, source)?;
+        let body = States::new(config, &mut parameters, source)?;
         let projector = match config {
             Config::Gpt2(config) if config.projector => {
                 let inner = config.projector_width.unwrap_or(config.width);
@@ -163,7 +156,7 @@ impl Reward {
         gradients: &mut Gradients,
     ) -> Result<f64> {
         let Self { parameters, body, projector, classifier } = self;
-        let (device, none) = (parameters.device(), Disturbance::None);
+        let device = parameters.device();
         let layout = Layout::new(questions);
         let Layout { prompts, copies, thoughts, .. } = &layout;
         let Forward { mut caches, of_prompts, of_thoughts, states, projected, scores } =
@@ -178,25 +171,23 @@ impl Reward {
             dstates = map.backward(parameters, &states, saved, &dstates, gradients)?;
         }
         let fed = fed(questions);
-        body.backward(parameters, &fed, thoughts, &none, &of_thoughts, &dstates, &mut caches, gradients)?;
+        body.backward(parameters, &fed, thoughts, &of_thoughts, &dstates, &mut caches, gradients)?;
         caches.iter_mut().try_for_each(|cache| cache.collect(copies))?;
         // Nothing reads the prompts' states: their keys and values carry all there is.
         let dstates = Tensor::zeros(device, prompts.rows(), body.width())?;
         let asked = asked(questions);
-        body.backward(parameters, &asked, prompts, &none, &of_prompts, &dstates, &mut caches, gradients)?;
+        body.backward(parameters, &asked, prompts, &of_prompts, &dstates, &mut caches, gradients)?;
         Ok(loss)
     }
 
     /// A prompt is computed once for its trajectories.
     fn forward(&self, questions: &[Thoughts<'_>], layout: &Layout) -> Result<Forward> {
         let Self { parameters, body, projector, classifier } = self;
-        let none = Disturbance::None;
         let mut caches = body.caches(parameters, layout.places)?;
-        let (_, of_prompts) =
-            body.forward(parameters, &asked(questions), &layout.prompts, &none, &mut caches)?;
+        let (_, of_prompts) = body.forward(parameters, &asked(questions), &layout.prompts, &mut caches)?;
         caches.iter_mut().try_for_each(|cache| cache.spread(&layout.copies))?;
         let (states, of_thoughts) =
-            body.forward(parameters, &fed(questions), &layout.thoughts, &none, &mut caches)?;
+            body.forward(parameters, &fed(questions), &layout.thoughts, &mut caches)?;
         let projected = projector.as_ref().map(|map| map.forward(parameters, &states)).transpose()?;
         let mut logits = Tensor::empty(parameters.device());
         let head_input = projected.as_ref().map_or(&states, |(out, _)| out);
@@ -211,8 +202,8 @@ impl Reward {
 /// What the way back needs of the way forward.
 struct Forward {
     caches: Vec<Cache>,
-    of_prompts: body::Saved,
-    of_thoughts: body::Saved,
+    of_prompts: states::Saved,
+    of_thoughts: states::Saved,
     /// Of the thoughts.
     states: Tensor,
     projected: Option<(Tensor, feedback::Saved)>,

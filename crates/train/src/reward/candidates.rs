@@ -9,7 +9,7 @@ use fathom_model::{
 };
 use fathom_search::{
     aggregate::{UnparseableVotes, best_of_n, majority},
-    dataset,
+    dataset::{self, Question},
     prompt::Dialogue,
     trajectories::{Thinking, draws, think},
 };
@@ -17,7 +17,7 @@ use fathom_search::{
 use super::{config::Validation, log::Accuracy};
 use crate::{
     annotate::Sampling,
-    error::{Error, Result},
+    error::Result,
     objective::reward::{Reward, Thoughts},
 };
 
@@ -46,39 +46,21 @@ impl Trials {
     /// they are.
     ///
     /// # Errors
-    /// A model that is no latent chain; a file that is no data set; a question that has no room in the context.
+    /// A file that is no data set; a question that has no room in the context; a perturbation that the model does not know.
     pub fn draw(
         model: &Model,
         validation: &Validation,
         device: &Device,
         mut heard: impl FnMut(usize, usize),
     ) -> Result<Self> {
-        let Network::Chain(chain) = &model.network else {
-            return Err(Error::Option { option: "model", what: "is no latent chain".into() });
-        };
         let Validation { data, questions: most, sampling } = validation;
         let mut questions = dataset::read(data)?.questions;
         questions.truncate(most.unwrap_or(questions.len()));
-        let dialogue = Dialogue::of(model)?;
-        let Sampling { seed, trajectories, perturbation, max_answer_tokens, .. } = *sampling;
-        let thinking = Thinking { steps: sampling.steps(model), perturbation, seed };
         let mut drawn = Vec::with_capacity(questions.len());
         for question in &questions {
-            let prompt = dialogue.prompt(&question.question)?;
-            let draws = draws(seed, &prompt, Stream::Trajectory, 0..trajectories);
-            let thoughts = think(chain, &prompt, &draws, thinking)?;
-            let latents: Vec<Vec<Latent>> = thoughts.iter().map(|one| one.latents().to_vec()).collect();
-            let answers = chain.read_out(thoughts, max_answer_tokens, perturbation)?;
-            let values = answers.iter().zip(&latents);
-            let values = values.map(|(answer, latents)| dialogue.value(&prompt, latents.len(), answer));
-            let lengths = latents.iter().map(Vec::len).collect();
-            let rows = Latent::to_rows(&latents.concat()).map_err(fathom_model::Error::from)?;
-            drawn.push(Candidates {
-                target: question.target,
-                latents: Tensor::new(device, rows.len(), chain.body().width(), rows.concat())?,
-                lengths,
-                values: values.collect::<fathom_search::Result<_>>()?,
-                prompt,
+            drawn.push(match &model.network {
+                Network::Chain(chain) => Candidates::draw(chain, model, question, sampling, device)?,
+                Network::Huginn(huginn) => Candidates::draw(huginn, model, question, sampling, device)?,
             });
             heard(drawn.len(), questions.len());
         }
@@ -146,6 +128,33 @@ impl Accuracy {
 }
 
 impl Candidates {
+    fn draw<R: Reasoner>(
+        reasoner: &R,
+        model: &Model,
+        question: &Question,
+        sampling: &Sampling,
+        device: &Device,
+    ) -> Result<Self> {
+        let Sampling { seed, trajectories, perturbation, max_answer_tokens, .. } = *sampling;
+        let thinking = Thinking { steps: sampling.steps(model), perturbation, seed };
+        let dialogue = Dialogue::of(model)?;
+        let prompt = dialogue.prompt(&question.question)?;
+        let draws = draws(seed, &prompt, Stream::Trajectory, 0..trajectories);
+        let thoughts = think(reasoner, &prompt, &draws, thinking)?;
+        let latents: Vec<Vec<Latent>> = thoughts.iter().map(|one| one.latents().to_vec()).collect();
+        let answers = reasoner.read_out(thoughts, max_answer_tokens, perturbation)?;
+        let values = answers.iter().zip(&latents);
+        let values = values.map(|(answer, latents)| dialogue.value(&prompt, latents.len(), answer));
+        let rows = Latent::to_rows(&latents.concat()).map_err(fathom_model::Error::from)?;
+        Ok(Self {
+            target: question.target,
+            latents: Tensor::new(device, rows.len(), model.width(), rows.concat())?,
+            lengths: latents.iter().map(Vec::len).collect(),
+            values: values.collect::<fathom_search::Result<_>>()?,
+            prompt,
+        })
+    }
+
     fn thoughts(&self) -> Thoughts<'_> {
         Thoughts {
             prompt: &self.prompt,

@@ -30,6 +30,9 @@ pub struct RewardConfig {
     /// Layers of the body that are kept, the first ones; all where absent.
     #[serde(default)]
     pub layers: Option<usize>,
+    /// Iterations of the core over every row, of a generator of recurrent depth; 1 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iterations: Option<usize>,
     /// What is minimised.
     #[serde(default)]
     pub loss: Loss,
@@ -120,6 +123,7 @@ impl RewardConfig {
             ("batch", self.batch as u64),
             ("annotations", self.annotations.len() as u64),
             ("layers", self.layers.map_or(1, |layers| layers as u64)),
+            ("iterations", self.iterations.map_or(1, |iterations| iterations as u64)),
             ("patience", self.patience.unwrap_or(1)),
             ("progress.log", log),
             ("progress.validate", validate),

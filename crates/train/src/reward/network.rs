@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use fathom::Device;
 use fathom_model::{
     checkpoint::Checkpoint,
-    config::{Config, StepScore},
+    config::{Config, HuginnConfig, StepScore},
     folder::Folder,
 };
 use serde_json::{Value, json};
 
-use super::config::Loss;
+use super::config::{Loss, RewardConfig};
 use crate::{
     error::{Error, Result},
     initial::Initial,
@@ -43,13 +43,13 @@ impl Source for Beginning<'_> {
 /// The reward model of the generator in `folder` before its first step, and the files that stand beside its weights.
 ///
 /// # Errors
-/// A folder that is no latent chain's; more layers than it has.
+/// More layers than it has; layers of recurrent depth, or iterations of a latent chain.
 pub(super) fn begin(
     folder: &Folder,
-    layers: Option<usize>,
-    (loss, seed): (Loss, u64),
+    config: &RewardConfig,
     device: &Device,
 ) -> Result<(Reward, BTreeMap<String, Vec<u8>>)> {
+    let RewardConfig { layers, iterations, loss, seed, .. } = *config;
     let mut config = Config::read(folder)?;
     let generator = Checkpoint::open(folder)?;
     let mut beside = BTreeMap::new();
@@ -59,28 +59,46 @@ pub(super) fn begin(
         }
     }
     let projector = projector(&generator);
+    let lacks = |option, what: &str| Err(Error::Option { option, what: what.to_owned() });
     let all = match &mut config {
         Config::Gpt2(config) => {
             config.projector = projector.is_some();
             config.projector_width = projector;
-            &mut config.layers
+            Some(&mut config.layers)
         }
-        Config::Llama(config) => &mut config.layers,
-        Config::Huginn(_) => {
-            return Err(Error::Option { option: "model", what: "is recurrent depth".into() });
+        Config::Llama(config) => Some(&mut config.layers),
+        Config::Huginn(config) => {
+            config.iterations = iterations.unwrap_or(1);
+            None
         }
     };
-    let kept = layers.unwrap_or(*all);
-    if kept > *all {
-        let what = format!("{kept} of a body of {all}");
-        return Err(Error::Option { option: "layers", what });
-    }
-    *all = kept;
+    let size = match (all, layers, iterations) {
+        (Some(_), _, Some(_)) => return lacks("iterations", "are of recurrent depth, which the model lacks"),
+        (None, Some(_), _) => return lacks("layers", "recurrent depth keeps all of its blocks"),
+        (Some(all), layers, None) => {
+            let kept = layers.unwrap_or(*all);
+            if kept > *all {
+                return lacks("layers", &format!("{kept} of a body of {all}"));
+            }
+            *all = kept;
+            Size::Layers(kept)
+        }
+        (None, None, _) => Size::Iterations(iterations.unwrap_or(1)),
+    };
     if let Some(text) = beside.get_mut("config.json") {
-        *text = described(text, (kept, loss), projector, &folder.path_of("config.json"))?;
+        *text = described(text, (size, loss), projector, &folder.path_of("config.json"))?;
     }
     let mut beginning = Beginning { generator: &generator, head: Initial { seed } };
     Ok((Reward::new(&config, &mut beginning, device)?, beside))
+}
+
+/// What of the generator a reward model has.
+#[derive(Debug, Clone, Copy)]
+enum Size {
+    /// The first so many layers of a chain's body.
+    Layers(usize),
+    /// Recurrent depth, with so many iterations of its core.
+    Iterations(usize),
 }
 
 /// Hidden width of CODI's projector where there is one, whatever the configuration says (spec latenttts §9.13).
@@ -89,10 +107,10 @@ fn projector(generator: &Checkpoint) -> Option<usize> {
     names.iter().find_map(|name| generator.shape(name)?.first().copied())
 }
 
-/// The configuration of the generator as that of a reward model of so many layers.
+/// The configuration of the generator as that of a reward model of this size.
 fn described(
     text: &[u8],
-    (layers, loss): (usize, Loss),
+    (size, loss): (Size, Loss),
     projector: Option<usize>,
     place: &str,
 ) -> Result<Vec<u8>> {
@@ -101,10 +119,15 @@ fn described(
         what: error.to_string(),
     };
     let mut config: Value = serde_json::from_slice(text).map_err(malformed)?;
-    for key in ["n_layer", "num_hidden_layers"] {
-        if let Some(value) = config.get_mut(key) {
-            *value = json!(layers);
+    match size {
+        Size::Layers(layers) => {
+            for key in ["n_layer", "num_hidden_layers"] {
+                if let Some(value) = config.get_mut(key) {
+                    *value = json!(layers);
+                }
+            }
         }
+        Size::Iterations(iterations) => config[HuginnConfig::ITERATIONS] = json!(iterations),
     }
     if loss.step_score() != StepScore::default() {
         config[StepScore::KEY] = json!(loss.step_score().name());
@@ -114,7 +137,8 @@ fn described(
         config["projector_hidden_size"] = json!(inner);
     }
     if let Some(Value::String(class)) = config.pointer_mut("/architectures/0") {
-        class.push_str("ForTokenClassification");
+        let stem = class.strip_suffix("ForCausalLM").unwrap_or(class);
+        *class = format!("{stem}ForTokenClassification");
     }
     Ok(serde_json::to_vec_pretty(&config).map_err(malformed)?)
 }

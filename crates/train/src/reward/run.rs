@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     annotate::{
-        Setup,
+        Setup, placeholder,
         shards::{Annotations, Labelled},
     },
     checkpoint::{Checkpoints, State, publish, resume},
@@ -75,7 +75,7 @@ impl RewardRun {
             .map_err(|error| Error::Option { option: "config", what: error.to_string() })?;
         let annotations = Annotations::open(&config.annotations)?;
         let folder = Folder::open(&config.model)?;
-        let (mut model, beside) = begin(&folder, config.layers, (config.loss, config.seed), device)?;
+        let (mut model, beside) = begin(&folder, &config, device)?;
         let [_, width] = annotations.latent_shape()?;
         if width != model.width() {
             let what = format!("have latents of {width} channels, the model's have {}", model.width());
@@ -113,7 +113,7 @@ impl RewardRun {
         Ok(Self {
             gradients: model.parameters().gradients()?,
             kept: annotations.kept().collect(),
-            latent: generator.ids.latent.unwrap_or_default(),
+            latent: placeholder(&generator),
             log,
             out: out.to_owned(),
             config,

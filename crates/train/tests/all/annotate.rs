@@ -17,9 +17,12 @@ use fathom_search::{
     dataset::{self, Question},
     prompt::Dialogue,
 };
-use fathom_train::annotate::{
-    Annotation, Annotator, Keep, Sampling,
-    shards::{self, Annotations},
+use fathom_train::{
+    annotate::{
+        Annotation, Annotator, Keep, Sampling, placeholder,
+        shards::{self, Annotations},
+    },
+    data::{Difficulty, generate},
 };
 
 const N: usize = 4;
@@ -117,6 +120,90 @@ fn values_are_those_of_rollouts_run_one_by_one() {
     }
 }
 
+/// Problems of the kind that `tally-depth` answers, with their places.
+fn problems(count: usize) -> Vec<Question> {
+    let difficulty =
+        Difficulty { numbers: 1..=9, factors: 2..=3, persons: 1..=1, limit: 40, ..Difficulty::default() };
+    let problem = |index: usize| {
+        let problem = generate(8, index as u64, &difficulty).unwrap();
+        Question { index, question: problem.question, target: problem.answer.parse().unwrap() }
+    };
+    (0..count).map(problem).collect()
+}
+
+/// Rollouts behind a state of recurrent depth, each by itself: what came before it is the trajectory's own, and behind the last
+/// one nothing is drawn, nor behind any where s_0 alone differs.
+#[test]
+fn values_of_states_are_those_of_rollouts_run_one_by_one() {
+    let load = || {
+        let folder = Folder::open(Path::new("../../models/tally-depth")).unwrap();
+        Model::load(&folder, &Device::Cpu, DType::F32).unwrap()
+    };
+    let model = load();
+    let Network::Huginn(huginn) = &model.network else { panic!("recurrent depth") };
+    let dialogue = Dialogue::of(&model).unwrap();
+    for (perturbation, steps) in [
+        (Perturbation::Noise { std: 5.0, scope: Scope::Latent }, 3),
+        (Perturbation::Noise { std: 1.5, scope: Scope::Full }, 2),
+        (Perturbation::Dropout { p: 0.8, sites: Sites::Resid, scope: Scope::Latent }, 3),
+        (Perturbation::State, 1),
+    ] {
+        let sampling =
+            Sampling { seed: SEED, trajectories: N, perturbation, steps: Some(steps), max_answer_tokens: 4 };
+        let annotator = Annotator::new(load(), sampling, M, Keep::All).unwrap();
+        let (mut between, mut wrong) = (0, 0);
+        for question in problems(8) {
+            let annotation = annotator.annotate(&question).unwrap();
+            let kept = annotation.kept.unwrap();
+            let prompt = dialogue.prompt(&question.question).unwrap();
+            let draw = |stream, trajectory: usize| Draw {
+                key: key(SEED, &prompt, stream),
+                trajectory: trajectory as u32,
+            };
+            let certain = perturbation == Perturbation::State;
+            assert_eq!(annotation.rollouts, if certain { 0 } else { N * M * (steps - 1) });
+            for n in 0..N {
+                let right = |of: &[Draw], until: usize| {
+                    let own = draw(Stream::Trajectory, n);
+                    let mut thought =
+                        huginn.prefill(&prompt, steps, &[own], SEED, perturbation).unwrap().remove(0);
+                    for step in 0..steps {
+                        let draws = if step < until { vec![own] } else { of.to_vec() };
+                        let branch = Branch { thought, draws };
+                        thought = huginn.step(vec![branch], perturbation).unwrap().remove(0).remove(0);
+                    }
+                    let answer = huginn.read_out(vec![thought], 4, perturbation).unwrap();
+                    dialogue.value(&[], 0, &answer[0]).unwrap() == question.target
+                };
+                assert_eq!(right(&[], steps), annotation.correct[n], "{perturbation:?} {n}");
+                wrong += usize::from(!annotation.correct[n]);
+                for t in 1..=steps {
+                    let value = match t == steps || certain {
+                        true => f32::from(u8::from(annotation.correct[n])),
+                        false => {
+                            let draws = (0..M).map(|m| draw(Stream::Rollout(t as u32), n * M + m));
+                            draws.filter(|&draw| right(&[draw], t)).count() as f32 / M as f32
+                        }
+                    };
+                    assert_eq!(kept.estimations[n][t - 1], value, "{perturbation:?} {n} {t}");
+                    between += usize::from(value > 0.0 && value < 1.0);
+                }
+            }
+            // Its ids tell prompt and states apart, whatever tokens there are.
+            let row = &kept.ids[0];
+            assert!(
+                row.starts_with(&prompt) && row[prompt.len()..][..steps] == vec![placeholder(&model); steps]
+            );
+            assert!(!prompt.contains(&placeholder(&model)));
+        }
+        assert!(wrong > 0, "{perturbation:?}: all are right");
+        assert!(
+            perturbation == Perturbation::State || between > 0,
+            "{perturbation:?}: no value between 0 and 1"
+        );
+    }
+}
+
 /// Trajectories are those of inference, and what is left of them reads back.
 #[test]
 fn files_read_back() {
@@ -152,7 +239,7 @@ fn files_read_back() {
     assert!(error.contains("0_on1") && error.contains("question 0 stands in"), "{error}");
 }
 
-/// A model of no latents has nothing to annotate, and one that ends by itself has as many values as latents.
+/// What a model cannot do is refused, and one of other latents has as many values as latents.
 #[test]
 fn other_models() {
     let bundled = Path::new("../../models/abacus-coconut");
@@ -167,8 +254,9 @@ fn other_models() {
     };
     let sampling =
         Sampling { seed: 1, trajectories: 3, perturbation: NOISE, steps: Some(2), max_answer_tokens: 4 };
-    let error = Annotator::new(fixture("huginn-tiny"), sampling, 2, Keep::All).unwrap_err().to_string();
-    assert!(error.contains("recurrent depth"), "{error}");
+    let state = Sampling { perturbation: Perturbation::State, ..sampling };
+    let error = Annotator::new(fixture("codi-tiny"), state, 2, Keep::All).unwrap_err().to_string();
+    assert!(error.contains("sampling.perturbation") && error.contains("lacks"), "{error}");
     for perturbation in [NOISE, PUBLISHED] {
         let sampling = Sampling { perturbation, ..sampling };
         let annotator = Annotator::new(fixture("codi-tiny"), sampling, 2, Keep::All).unwrap();

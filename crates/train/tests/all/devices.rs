@@ -4,14 +4,21 @@ use std::path::Path;
 
 use fathom::{
     Device, Tensor,
+    ops::embedding::Input,
     random::{Coordinates, Draw, Site, Stream, fill_normals, key},
 };
-use fathom_model::{checkpoint::Checkpoint, config::Config, folder::Folder};
+use fathom_model::{
+    checkpoint::Checkpoint,
+    config::{Config, HuginnConfig},
+    folder::Folder,
+};
 use fathom_train::{
     Result,
+    initial::Initial,
     objective::{
         chain::{Chain, Dropout, Example},
         recurrence::{Examples, Iterations, RecurrentDepth},
+        reward::{Reward, Thoughts},
     },
     optimizer::{Optimizer, Rule},
     parameters::{Gradients, Parameters},
@@ -93,6 +100,40 @@ fn chain(device: &Device) -> Stepped {
     })
 }
 
+/// Scores of two questions' states, through two iterations of a core.
+fn reward(device: &Device) -> Stepped {
+    let (config, _) = open("huginn-tiny");
+    let Config::Huginn(shape) = config else { panic!("no recurrent depth") };
+    let width = shape.width;
+    let config = Config::Huginn(HuginnConfig { iterations: 2, ..shape });
+    let model = Reward::new(&config, &mut Initial { seed: 1 }, device).unwrap();
+    let mut states = vec![0.0; 5 * width];
+    let draw = Draw { key: 2, trajectory: 0 };
+    for (row, state) in states.chunks_mut(width).enumerate() {
+        fill_normals(state, Coordinates { draw, position: row as u32, iteration: 0 }, Site::State);
+    }
+    let states = Tensor::new(device, 5, width, states).unwrap();
+    let rows = |rows: std::ops::Range<usize>| rows.map(|row| Input::Row(&states, row)).collect();
+    let questions = [
+        Thoughts { prompt: &[3, 1, 4, 1], trajectories: vec![rows(0..2), rows(2..3)] },
+        Thoughts { prompt: &[5, 9], trajectories: vec![rows(3..5)] },
+    ];
+    // Σ (r − 1)² / 2.
+    let judge = |scores: &[Vec<f32>]| {
+        let gradients: Vec<Vec<f64>> =
+            scores.iter().map(|of| of.iter().map(|&r| f64::from(r) - 1.0).collect()).collect();
+        (gradients.iter().flatten().map(|d| d * d / 2.0).sum::<f64>(), gradients)
+    };
+    let rule = Rule::AdamW { betas: [0.9, 0.999], eps: EPS, weight_decay: 0.1 };
+    let loss = |model: &Reward, gradients: Option<&mut Gradients>| match gradients {
+        Some(gradients) => model.loss(&questions, judge, gradients),
+        None => Ok(judge(&model.scores(&questions)?).0),
+    };
+    step(model, rule, Reward::parameters, loss, |model, optimizer, gradients| {
+        model.update(|parameters| optimizer.step(parameters, gradients, 1.0).map(drop))
+    })
+}
+
 fn norm(x: impl Iterator<Item = f64>) -> f64 {
     x.map(|x| x * x).sum::<f64>().sqrt()
 }
@@ -107,7 +148,11 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn a_step_on_the_emulated_gpu_is_the_cpus() {
     let device = Device::emulated().unwrap();
-    for (name, run) in [("huginn-tiny", recurrent as fn(&Device) -> Stepped), ("coconut-tiny", chain)] {
+    for (name, run) in [
+        ("huginn-tiny", recurrent as fn(&Device) -> Stepped),
+        ("coconut-tiny", chain),
+        ("scores of depth", reward),
+    ] {
         let (got, expected) = (run(&device), run(&Device::Cpu));
         for (got, expected) in got.losses.iter().zip(expected.losses) {
             assert!((got - expected).abs() <= 1e-5 * expected.max(1.0), "{name}: {got} for {expected}");

@@ -6,5 +6,6 @@ mod annotate;
 mod data;
 mod devices;
 mod parity;
+mod prepared;
 mod reward;
 mod run;

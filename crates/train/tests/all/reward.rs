@@ -7,11 +7,11 @@ use std::{
 
 use fathom::{DType, Device, ops::embedding::Input};
 use fathom_model::{config::Config, folder::Folder, latent_rm::LatentRm, latents::Latent, load::Model};
-use fathom_search::{dataset, scorer::trajectory_scores};
+use fathom_search::scorer::trajectory_scores;
 use fathom_train::{
     Error,
     annotate::{
-        AnnotateConfig, Annotator, Part, Setup,
+        AnnotateConfig, placeholder,
         shards::{self, Annotations},
     },
     checkpoint::Checkpoints,
@@ -21,69 +21,7 @@ use fathom_train::{
 };
 use tempfile::TempDir;
 
-/// A folder with annotations of some questions, and a configuration beside them.
-fn prepared() -> (TempDir, RewardConfig) {
-    let place = tempfile::tempdir().unwrap();
-    let absolute = |path: &str| fs::canonicalize(Path::new("../..").join(path)).unwrap();
-    let (model, data) = (absolute("models/abacus-coconut"), absolute("data/abacus_test.json"));
-    let sampling =
-        r#"{ seed = 2, trajectories = 4, perturbation = { sampler = "noise", std = 0.4, scope = "full" } }"#;
-    let text = format!(
-        "model = {model:?}\ndata = {data:?}\nquestions = 14\nrollouts = 2\nquestions-a-file = 5\nsampling = {sampling}"
-    );
-    let path = place.path().join("annotate.toml");
-    fs::write(&path, text).unwrap();
-    let config = AnnotateConfig::read(&path).unwrap();
-    let out = place.path().join("annotations");
-    fs::create_dir(&out).unwrap();
-    let generator = Model::load(&Folder::open(&config.model).unwrap(), &Device::Cpu, DType::F32).unwrap();
-    let annotator = Annotator::new(generator, config.sampling, config.rollouts, config.keep).unwrap();
-    let questions = dataset::read(&config.data).unwrap().questions;
-    let setup = Setup {
-        version: "0".into(),
-        model: "a model".into(),
-        device: "cpu".into(),
-        data: "a data set".into(),
-        questions: 14,
-        rollouts: config.rollouts,
-        keep: config.keep,
-        questions_a_file: config.questions_a_file,
-        sampling: config.sampling,
-        part: Part { index: 1, count: 1 },
-    };
-    let indices: Vec<usize> = setup.indices().collect();
-    assert_eq!((indices.len(), setup.files()), (14, 3));
-    for (k, file) in indices.chunks(5).enumerate() {
-        let file: Vec<_> = file.iter().map(|&i| annotator.annotate(&questions[i]).unwrap()).collect();
-        fs::write(out.join(shards::name(k, 0)), shards::encode(&file).unwrap()).unwrap();
-    }
-    fs::write(out.join(setup.name()), serde_json::to_string(&setup).unwrap()).unwrap();
-
-    let text = format!(
-        r#"
-seed = 5
-steps = 6
-batch = 2
-model = {model:?}
-annotations = ["annotations"]
-layers = 2
-schedule = {{ shape = "cosine", warmup = 2 }}
-progress = {{ log = 1, validate = 3, checkpoint = 2 }}
-[validation]
-data = {data:?}
-questions = 5
-sampling = {sampling}
-[optimizer]
-lr = 1e-3
-clip = 1.0
-rule = {{ kind = "adamw", betas = [0.9, 0.999], eps = 1e-8, weight-decay = 0.0 }}
-"#
-    );
-    let path = place.path().join("rm.toml");
-    fs::write(&path, text).unwrap();
-    let config = RewardConfig::read(&path).unwrap();
-    (place, config)
-}
+use crate::prepared::{prepared, prepared_depth};
 
 /// In words of its own: with the configuration text changed.
 fn changed(place: &TempDir, from: &str, to: &str) -> RewardConfig {
@@ -123,12 +61,17 @@ fn same(ours: &Path, theirs: &Path, files: &[&str]) {
 
 #[test]
 fn a_run_that_was_stopped_ends_the_same() {
-    let (place, config) = prepared();
+    for (place, config) in [prepared(), prepared_depth()] {
+        stopped_ends_the_same(&place, &config);
+    }
+}
+
+fn stopped_ends_the_same(place: &TempDir, config: &RewardConfig) {
     let whole = place.path().join("whole");
-    let [last, best] = finish(&config, &whole);
+    let [last, best] = finish(config, &whole);
     for stop in 1..6 {
         let out = place.path().join(format!("stopped-{stop}"));
-        let mut run = open(&config, &out);
+        let mut run = open(config, &out);
         let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             run.finish(|step, line| assert!(step < stop || line.is_some(), "stopped")).unwrap()
         }));
@@ -138,7 +81,7 @@ fn a_run_that_was_stopped_ends_the_same() {
             fs::create_dir_all(out.join(torn)).unwrap();
             fs::write(out.join(torn).join("model.safetensors"), "half a file").unwrap();
         }
-        let [resumed, chosen] = finish(&config, &out);
+        let [resumed, chosen] = finish(config, &out);
         same(
             &resumed,
             &last,
@@ -156,28 +99,37 @@ fn a_run_that_was_stopped_ends_the_same() {
 
 #[test]
 fn threads_do_not_matter() {
-    let (place, config) = prepared();
-    let [one, three] = [1, 3].map(|threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let out = place.path().join(format!("threads-{threads}"));
-        pool.install(|| finish(&config, &out))[0].clone()
-    });
-    same(&one, &three, &["model.safetensors", "optimizer.safetensors"]);
+    for (place, config) in [prepared(), prepared_depth()] {
+        let [one, three] = [1, 3].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let out = place.path().join(format!("threads-{threads}"));
+            pool.install(|| finish(&config, &out))[0].clone()
+        });
+        same(&one, &three, &["model.safetensors", "optimizer.safetensors"]);
+    }
 }
 
 /// What inference makes of a checkpoint is what training had, and a prompt that trajectories share is each one's own.
 #[test]
 fn checkpoints_score_as_in_training() {
-    let (place, config) = prepared();
-    let [_, best] = finish(&config, &place.path().join("out"));
-    let folder = Folder::open(&best).unwrap();
-    let Config::Gpt2(shape) = Config::read(&folder).unwrap() else { panic!("a GPT-2 body") };
-    assert_eq!(shape.layers, 2);
-    let inference = LatentRm::open(&folder, &Device::Cpu, DType::F32).unwrap();
-    let checkpoint = fathom_model::checkpoint::Checkpoint::open(&folder).unwrap();
-    let training = Reward::load(&Config::read(&folder).unwrap(), &checkpoint, &Device::Cpu).unwrap();
+    for (place, config) in [prepared(), prepared_depth()] {
+        let [_, best] = finish(&config, &place.path().join("out"));
+        let folder = Folder::open(&best).unwrap();
+        match Config::read(&folder).unwrap() {
+            Config::Huginn(shape) => assert_eq!(shape.iterations, 2),
+            Config::Gpt2(shape) => assert_eq!(shape.layers, 2),
+            Config::Llama(_) => panic!("neither body"),
+        }
+        scores_as_in_training(&config, &folder);
+    }
+}
+
+fn scores_as_in_training(config: &RewardConfig, folder: &Folder) {
+    let inference = LatentRm::open(folder, &Device::Cpu, DType::F32).unwrap();
+    let checkpoint = fathom_model::checkpoint::Checkpoint::open(folder).unwrap();
+    let training = Reward::load(&Config::read(folder).unwrap(), &checkpoint, &Device::Cpu).unwrap();
     let annotations = Annotations::open(&config.annotations).unwrap();
-    let latent = shape.ids.latent.unwrap();
+    let latent = latent_of(config);
     let kept: Vec<usize> = annotations.kept().collect();
     let read: Vec<_> =
         kept.iter().map(|&index| annotations.read(index, latent, &Device::Cpu).unwrap()).collect();
@@ -212,17 +164,29 @@ fn checkpoints_score_as_in_training() {
     }
 }
 
+/// What stands for a latent in annotations of the configuration's generator.
+fn latent_of(config: &RewardConfig) -> u32 {
+    let folder = Folder::open(&config.model).unwrap();
+    placeholder(&Model::load(&folder, &Device::Cpu, DType::F32).unwrap())
+}
+
 /// Questions of one batch do not touch each other, whatever the lengths of their prompts and thoughts.
 #[test]
 fn gradients_of_questions_add_up() {
-    let (place, config) = prepared();
-    let [_, best] = finish(&config, &place.path().join("out"));
+    for (place, config) in [prepared(), prepared_depth()] {
+        gradients_add_up(&place, &config);
+    }
+}
+
+fn gradients_add_up(place: &TempDir, config: &RewardConfig) {
+    let [_, best] = finish(config, &place.path().join("out"));
     let folder = Folder::open(&best).unwrap();
     let checkpoint = fathom_model::checkpoint::Checkpoint::open(&folder).unwrap();
     let shape = Config::read(&folder).unwrap();
     let model = Reward::load(&shape, &checkpoint, &Device::Cpu).unwrap();
     let annotations = Annotations::open(&config.annotations).unwrap();
-    let read = |index: usize| annotations.read(index, shape.ids().latent.unwrap(), &Device::Cpu).unwrap();
+    let latent = latent_of(config);
+    let read = |index: usize| annotations.read(index, latent, &Device::Cpu).unwrap();
     let read: Vec<shards::Labelled> = annotations.kept().take(3).map(read).collect();
     let lengths = [[3, 1, 0, 2], [1, 3, 3, 3], [2, 0, 0, 0]];
     let thoughts: Vec<Thoughts<'_>> = read
@@ -310,6 +274,11 @@ fn what_does_not_belong_together_is_refused() {
     let error = refused(changed(&place, "seed = 5", "seed = 6"), &out);
     assert!(matches!(&error, Error::Option { option: "out", .. }), "{error}");
     let fresh = place.path().join("fresh");
+    let error = refused(changed(&place, "layers = 2", "iterations = 2"), &fresh).to_string();
+    assert!(error.contains("iterations: are of recurrent depth"), "{error}");
+    let (depth, _) = prepared_depth();
+    let error = refused(changed(&depth, "iterations = 2", "layers = 1"), &fresh).to_string();
+    assert!(error.contains("layers: recurrent depth keeps all"), "{error}");
     let error = refused(changed(&place, "layers = 2", "layers = 4"), &fresh).to_string();
     assert!(error.contains("layers: 4 of a body of 3"), "{error}");
 
@@ -335,6 +304,7 @@ fn configurations_name_what_is_wrong() {
     for (from, to, culprit) in [
         ("batch = 2", "batch = 0", "batch"),
         ("layers = 2", "layers = 0", "layers"),
+        ("layers = 2", "iterations = 0", "iterations"),
         ("layers = 2", "loss = \"hinge\"", "hinge"),
         ("batch = 2", "batch = 2\nbatches = 4", "batches"),
         ("[\"annotations\"]", "[]", "annotations"),
