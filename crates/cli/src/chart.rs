@@ -98,6 +98,26 @@ pub(crate) fn series(
     Ok(())
 }
 
+/// Draws the i-th series' band, of which each point has x, low and high; of one point alone it is a stroke.
+pub(crate) fn band(chart: &mut Plot<'_, '_>, i: usize, ends: &[[f64; 3]]) -> Drawn {
+    if let &[[x, low, high]] = ends {
+        chart.draw_series([PathElement::new([(x, low), (x, high)], colour(i).stroke_width(2))])?;
+    }
+    let upper = ends.iter().map(|&[x, _, high]| (x, high));
+    let lower = ends.iter().rev().map(|&[x, low, _]| (x, low));
+    chart.draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), colour(i).mix(0.14))])?;
+    Ok(())
+}
+
+/// Draws a dashed line at height y over the whole width, with its name at the right end.
+pub(crate) fn level(chart: &mut Plot<'_, '_>, y: f64, name: &str) -> Drawn {
+    let ends = chart.as_coord_spec().get_x_range();
+    chart.draw_series(DashedLineSeries::new([(ends.start, y), (ends.end, y)], 6, 5, INK.stroke_width(1)))?;
+    let style = ("sans-serif", TEXT).into_font().color(&INK).pos(Pos::new(HPos::Right, VPos::Bottom));
+    chart.draw_series([Text::new(name.to_owned(), (ends.end, y), style)])?;
+    Ok(())
+}
+
 /// Draws a series of many points as a line alone.
 fn curve(chart: &mut Plot<'_, '_>, i: usize, points: &[(f64, f64)]) -> Drawn {
     chart.draw_series(LineSeries::new(points.iter().copied(), colour(i).stroke_width(2)))?;

@@ -11,6 +11,7 @@ mod make_data;
 mod options;
 mod output;
 mod parity;
+mod score;
 mod solve;
 mod study_rm;
 mod table;
@@ -57,6 +58,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Solve(arguments) => solve::run(&arguments)?,
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Merge(arguments) => eval::merge::run(&arguments)?,
+        Command::Score(arguments) => score::run(&arguments)?,
         Command::Train(arguments) => train::run(&arguments)?,
         Command::Annotate(arguments) => annotate::run(&arguments)?,
         Command::TrainRm(arguments) => train_rm::run(&arguments)?,

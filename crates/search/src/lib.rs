@@ -32,6 +32,7 @@
 pub mod aggregate;
 pub mod answer;
 pub mod beam;
+pub mod choices;
 pub mod dataset;
 pub mod error;
 pub mod metrics;

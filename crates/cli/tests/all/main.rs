@@ -17,6 +17,7 @@ mod parity;
 mod resume;
 #[cfg(unix)]
 mod reward;
+mod score;
 mod shards;
 mod tensors;
 mod train;

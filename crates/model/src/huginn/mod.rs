@@ -7,6 +7,7 @@ mod block;
 mod cache;
 mod exit;
 mod reasoner;
+mod score;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,6 +29,7 @@ use fathom::{
 pub use cache::CachePolicy;
 pub use exit::{Criterion, Exit, ExitMonitor};
 pub use reasoner::RecurrentThought;
+pub use score::Continuation;
 
 use crate::{
     config::HuginnConfig,
