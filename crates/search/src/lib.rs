@@ -40,6 +40,7 @@ pub mod prompt;
 pub mod python_float;
 pub mod scorer;
 pub mod solver;
+pub mod trace;
 pub mod trajectories;
 
 pub use error::{Error, Result};

@@ -126,6 +126,11 @@ impl Engine {
         self.solver.solve(question).map_err(engine)
     }
 
+    /// What it searches with.
+    pub(crate) fn solver(&self) -> &Solver {
+        &self.solver
+    }
+
     /// Whether a processor's cache holds the weights, so that threads are faster on a question each than together.
     pub(crate) fn fits_cache(&self) -> bool {
         self.solver.model().fits_cache()

@@ -20,5 +20,6 @@ mod reward;
 mod score;
 mod shards;
 mod tensors;
+mod trace;
 mod train;
 mod usage;

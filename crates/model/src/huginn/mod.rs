@@ -7,6 +7,7 @@ mod block;
 mod cache;
 mod exit;
 mod reasoner;
+mod record;
 mod score;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +30,7 @@ use fathom::{
 pub use cache::CachePolicy;
 pub use exit::{Criterion, Exit, ExitMonitor};
 pub use reasoner::RecurrentThought;
+pub use record::Recording;
 pub use score::Continuation;
 
 use crate::{

@@ -7,6 +7,7 @@ mod forms;
 mod huginn;
 mod parity;
 mod passes;
+mod record;
 mod score;
 
 use std::path::{Path, PathBuf};
