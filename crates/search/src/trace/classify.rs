@@ -117,7 +117,8 @@ mod tests {
         let slow = track(16, |t| [40.0 * 0.8f64.powf(t), 0.0]);
         let spiral =
             track(32, |t| [4.0 * 0.94f64.powf(t) * (0.7 * t).cos(), 4.0 * 0.94f64.powf(t) * (0.7 * t).sin()]);
-        let zigzag = track(32, |t| [if t as usize % 3 == 0 { 1.0 } else { -1.0 }, (1.7 * t).sin()]);
+        let zigzag =
+            track(32, |t| [if (t as usize).is_multiple_of(3) { 1.0 } else { -1.0 }, (1.7 * t).sin()]);
         let half_a_turn = track(32, |t| [8.0 * (0.1 * t).cos(), 8.0 * (0.1 * t).sin()]);
         for (name, track) in [("slow", slow), ("spiral", spiral), ("zigzag", zigzag), ("half", half_a_turn)] {
             assert_ne!(classify(&track), Class::Orbit, "{name}");

@@ -77,8 +77,9 @@ fn diagonalise(a: &mut [Vec<f64>]) -> Vec<Vec<f64>> {
                 for row in a.iter_mut() {
                     (row[p], row[q]) = turn(row[p], row[q]);
                 }
-                for k in 0..n {
-                    (a[p][k], a[q][k]) = turn(a[p][k], a[q][k]);
+                let (above, below) = a.split_at_mut(q);
+                for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
+                    (*x, *y) = turn(*x, *y);
                 }
                 for row in &mut vectors {
                     (row[p], row[q]) = turn(row[p], row[q]);

@@ -19,13 +19,14 @@ use crate::{output, raster};
 
 /// What drawing gives: an SVG, or `None` where there is nothing to show.
 type Picture = std::result::Result<Option<String>, String>;
+type Draw = fn(&Summary) -> Picture;
 
 /// Draws all that apply into the folder.
 ///
 /// # Errors
 /// Files that cannot be written; what the drawing library says.
 pub(super) fn write(folder: &Path, summary: &Summary) -> Result<()> {
-    let pictures: [(&str, fn(&Summary) -> Picture); 5] = [
+    let pictures: [(&str, Draw); 5] = [
         ("convergence", convergence::draw),
         ("planes", planes::draw),
         ("independence", independence::draw),

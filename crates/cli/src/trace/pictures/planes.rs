@@ -148,11 +148,16 @@ fn panel<'a, 'b>(
         } else {
             1.0
         };
-    let named = |at: f64| if at == 0.0 { "0".to_owned() } else { format!("{at:.digits$}") };
+    let named = |at: f64| match at {
+        0.0 => "0".to_owned(),
+        at if reach < 0.05 => format!("{at:.0e}"),
+        at => format!("{at:.digits$}"),
+    };
     let x = Axis::around(reach, [-tick, 0.0, tick].map(|at| (at, named(at))));
     let name = |component: usize| {
         let share = variance.get(component).copied().unwrap_or(0.0);
-        format!("component {} ({:.1} %)", component + 1, 100.0 * share)
+        let share = if share < 5e-4 { "< 0.1".to_owned() } else { format!("{:.1}", 100.0 * share) };
+        format!("component {} ({share} %)", component + 1)
     };
     let span = 1.12 * reach;
     let mut chart = ChartBuilder::on(area)

@@ -111,7 +111,7 @@ fn initial_states_samplers_and_rewards_have_pictures() {
     let spread = spread::draw(&summary).unwrap().unwrap();
     check(&spread, &["Spread of 3 trajectories", "dropout p = 0.1", "noise σ = 0.3"]);
     let rewards = rewards::draw(&summary).unwrap().unwrap();
-    check(&rewards, &["right: 3", "wrong: 3", "step, noise σ = 0.3", "score of the step"]);
+    check(&rewards, &["right: 3", "wrong: 3", "step, noise σ = 0.3", "score", "score less mean of question"]);
 }
 
 #[test]
