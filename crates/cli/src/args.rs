@@ -9,6 +9,8 @@ use fathom_train::data::Operation;
 
 use crate::eval::setup::Shard;
 use crate::options::{ModelOptions, SearchArgs, bounded_count, count, range, threads};
+use crate::score::ScoreArgs;
+use crate::trace::TraceArgs;
 
 /// Parallel test-time scaling for models that reason in latent space.
 #[derive(Debug, Parser)]
@@ -27,6 +29,10 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Join the folders of `eval --shard 1/M` … `M/M` into the report of the whole
     Merge(MergeArgs),
+    /// Score multiple-choice questions with a recurrent-depth model, at several r and numbers of shots
+    Score(ScoreArgs),
+    /// Record latents by token and step, and draw how they settle, move and spread
+    Trace(TraceArgs),
     /// Compare every tensor of a folder's reference.safetensors with our own
     Parity(ParityArgs),
     /// Train a model as a configuration says, or go on where a run stopped

@@ -24,11 +24,11 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(230, 159, 0),
 ];
 /// Ink of texts.
-const INK: RGBColor = RGBColor(34, 34, 34);
+pub(crate) const INK: RGBColor = RGBColor(34, 34, 34);
 /// Ink of grid lines.
 const GRID: RGBColor = RGBColor(226, 226, 226);
 /// Pixels of a text.
-const TEXT: u32 = 16;
+pub(crate) const TEXT: u32 = 16;
 const HEADING: u32 = 22;
 /// Height that [`heading`] takes.
 pub(crate) const HEAD_HEIGHT: u32 = 68;
@@ -98,6 +98,78 @@ pub(crate) fn series(
     Ok(())
 }
 
+/// Draws the i-th series' band, of which each point has x, low and high; of one point alone it is a stroke.
+pub(crate) fn band(chart: &mut Plot<'_, '_>, i: usize, ends: &[[f64; 3]]) -> Drawn {
+    if let &[[x, low, high]] = ends {
+        chart.draw_series([PathElement::new([(x, low), (x, high)], colour(i).stroke_width(2))])?;
+    }
+    let upper = ends.iter().map(|&[x, _, high]| (x, high));
+    let lower = ends.iter().rev().map(|&[x, low, _]| (x, low));
+    chart.draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), colour(i).mix(0.14))])?;
+    Ok(())
+}
+
+/// Draws a dashed line at height y over the whole width, with its name at the right end.
+pub(crate) fn level(chart: &mut Plot<'_, '_>, y: f64, name: &str) -> Drawn {
+    let ends = chart.as_coord_spec().get_x_range();
+    chart.draw_series(DashedLineSeries::new([(ends.start, y), (ends.end, y)], 6, 5, INK.stroke_width(1)))?;
+    let style = ("sans-serif", TEXT).into_font().color(&INK).pos(Pos::new(HPos::Right, VPos::Bottom));
+    chart.draw_series([Text::new(name.to_owned(), (ends.end, y), style)])?;
+    Ok(())
+}
+
+/// A colour for a share from 0 to 1, dark to light: stops of viridis, which print and colour-blind readers keep in order.
+pub(crate) fn ramp(share: f64) -> RGBColor {
+    const STOPS: [[f64; 3]; 5] = [
+        [68.0, 1.0, 84.0],
+        [59.0, 82.0, 139.0],
+        [33.0, 145.0, 140.0],
+        [94.0, 201.0, 98.0],
+        [253.0, 231.0, 37.0],
+    ];
+    let at = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 } * (STOPS.len() - 1) as f64;
+    let low = (at.floor() as usize).min(STOPS.len() - 2);
+    let mixed =
+        |c: usize| (STOPS[low][c] + (at - low as f64) * (STOPS[low + 1][c] - STOPS[low][c])).round() as u8;
+    RGBColor(mixed(0), mixed(1), mixed(2))
+}
+
+/// A bar of [`ramp`]'s colours from (6, `top`) down, with a title and the labels of its upper and lower end.
+pub(crate) fn ramp_bar(area: &Area<'_>, top: i32, title: &str, [high, low]: [&str; 2]) -> Drawn {
+    const HEIGHT: i32 = 120;
+    let style = ("sans-serif", TEXT).into_font().color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
+    area.draw_text(title, &style, (6, top))?;
+    for y in 0..HEIGHT {
+        let colour = ramp(1.0 - f64::from(y) / f64::from(HEIGHT - 1));
+        let line = [(6, top + 16 + y), (28, top + 17 + y)];
+        area.draw(&Rectangle::new(line, colour.filled()))?;
+    }
+    area.draw_text(high, &style, (36, top + 22))?;
+    area.draw_text(low, &style, (36, top + 10 + HEIGHT))?;
+    Ok(())
+}
+
+/// Ticks at whole steps, a power of two apart.
+pub(crate) fn step_ticks(first: usize, last: usize) -> Axis {
+    let apart =
+        (0..).map(|power| 1usize << power).find(|apart| (last - first.min(last)) / apart <= 8).unwrap_or(1);
+    let mut axis = Axis::over([first, last].into_iter().map(|step| (step as f64, step.to_string())));
+    let inner = (first..=last).filter(|step| step % apart == 0);
+    axis.ticks = inner.map(|step| (step as f64, step.to_string())).collect();
+    axis
+}
+
+/// Ends of an axis of decimal logarithms around those of `values` that are positive, at whole decades.
+pub(crate) fn decades(values: impl Iterator<Item = f64>) -> Range<f64> {
+    let logarithms = values.filter(|value| *value > 0.0 && value.is_finite()).map(f64::log10);
+    let (low, high) =
+        logarithms.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+    if low > high {
+        return -1.0..0.0;
+    }
+    low.floor()..high.ceil().max(low.floor() + 1.0)
+}
+
 /// Draws a series of many points as a line alone.
 fn curve(chart: &mut Plot<'_, '_>, i: usize, points: &[(f64, f64)]) -> Drawn {
     chart.draw_series(LineSeries::new(points.iter().copied(), colour(i).stroke_width(2)))?;
@@ -144,6 +216,13 @@ impl Axis {
     }
 }
 
+impl Axis {
+    /// An axis a little beyond `reach` on both sides of 0.
+    pub(crate) fn around(reach: f64, ticks: impl IntoIterator<Item = (f64, String)>) -> Self {
+        Self { range: -1.12 * reach..1.12 * reach, ticks: ticks.into_iter().collect() }
+    }
+}
+
 impl Ranged for Axis {
     type FormatOption = NoDefaultFormatting;
     type ValueType = f64;
@@ -182,12 +261,15 @@ pub(crate) enum Labels {
     Decimals(usize),
     /// y is the decimal logarithm of what is labelled, with two digits that count.
     Logarithm,
+    /// y is the decimal logarithm of what is labelled, as one digit and a power.
+    Powers,
 }
 
 impl Labels {
     fn of(self, y: f64) -> String {
         match self {
             Self::Decimals(decimals) => format!("{y:.decimals$}"),
+            Self::Powers => format!("{:.0e}", 10.0_f64.powf(y)),
             Self::Logarithm => format!("{:.*}", (1.0 - y.floor()).clamp(0.0, 9.0) as usize, 10.0_f64.powf(y)),
         }
     }
@@ -270,6 +352,33 @@ mod tests {
         let labels = [1.5, 0.5, -0.5, -2.0].map(|y| Labels::Logarithm.of(y));
         assert_eq!(labels, ["32", "3.2", "0.32", "0.010"]);
         assert_eq!(Labels::Decimals(1).of(2.25), "2.2");
+        assert_eq!([0.0, -3.0, -4.5].map(|y| Labels::Powers.of(y)), ["1e0", "1e-3", "3e-5"]);
+    }
+
+    #[test]
+    fn decades_hold_what_is_positive() {
+        assert_eq!(decades([0.0, 0.02, 3.0, f64::NAN].into_iter()), -2.0..1.0);
+        assert_eq!(decades([1.0].into_iter()), 0.0..1.0);
+        assert_eq!(decades([0.0].into_iter()), -1.0..0.0);
+    }
+
+    #[test]
+    fn steps_are_labelled_powers_of_two_apart() {
+        let places = |first, last| step_ticks(first, last).key_points(9);
+        assert_eq!(places(0, 32), [0.0, 4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0, 32.0]);
+        assert_eq!(places(1, 3), [1.0, 2.0, 3.0]);
+        assert_eq!(places(1, 9), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+    }
+
+    #[test]
+    fn the_ramp_begins_dark_and_ends_light() {
+        let light = |share| {
+            let RGBColor(red, green, blue) = ramp(share);
+            2 * u32::from(red) + 5 * u32::from(green) + u32::from(blue)
+        };
+        let all: Vec<u32> = (0..=20).map(|i| light(f64::from(i) / 20.0)).collect();
+        assert!(all.is_sorted_by(|a, b| a < b), "{all:?}");
+        assert_eq!(ramp(f64::NAN), ramp(-1.0));
     }
 
     #[test]

@@ -11,9 +11,12 @@ mod make_data;
 mod options;
 mod output;
 mod parity;
+mod raster;
+mod score;
 mod solve;
 mod study_rm;
 mod table;
+mod trace;
 mod train;
 mod train_rm;
 mod training;
@@ -57,6 +60,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Solve(arguments) => solve::run(&arguments)?,
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Merge(arguments) => eval::merge::run(&arguments)?,
+        Command::Score(arguments) => score::run(&arguments)?,
+        Command::Trace(arguments) => trace::run(&arguments)?,
         Command::Train(arguments) => train::run(&arguments)?,
         Command::Annotate(arguments) => annotate::run(&arguments)?,
         Command::TrainRm(arguments) => train_rm::run(&arguments)?,

@@ -130,6 +130,23 @@ pub enum Fault {
     /// The answer is infinite or NaN, which no trajectory could match.
     #[error("`answer` is not finite: {0:?}")]
     NotFinite(String),
+    /// There is nothing to choose from.
+    #[error("`choices` must be at least two, not {0}")]
+    FewChoices(usize),
+    /// A choice, counted from 0, is empty or white space.
+    #[error("choice {0} is blank")]
+    BlankChoice(usize),
+    /// Two choices are the same text.
+    #[error("choice {0:?} stands twice")]
+    RepeatedChoice(String),
+    /// The answer is neither the text of a choice, nor the letter or index of one.
+    #[error("`answer` is none of the {count} choices: {answer:?}")]
+    NoSuchChoice {
+        /// What stands there.
+        answer: String,
+        /// How many choices there are.
+        count: usize,
+    },
 }
 
 /// Reads an evaluation set from a file; the first fault found is the error.

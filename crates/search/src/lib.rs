@@ -33,6 +33,7 @@
 pub mod aggregate;
 pub mod answer;
 pub mod beam;
+pub mod choices;
 pub mod cost;
 pub mod dataset;
 pub mod error;
@@ -41,6 +42,7 @@ pub mod prompt;
 pub mod python_float;
 pub mod scorer;
 pub mod solver;
+pub mod trace;
 pub mod trajectories;
 
 pub use error::{Error, Result};

@@ -88,8 +88,16 @@ pub(crate) fn open(options: &ModelOptions, search: &SearchOptions) -> Result<Eng
 /// # Errors
 /// Anything wrong with the folder.
 pub(crate) fn generator(path: &Path, device: &Device) -> Result<(Model, String)> {
+    load(path, device, DType::F32)
+}
+
+/// Loads a model with what tells it from any other.
+///
+/// # Errors
+/// Anything wrong with the folder.
+pub(crate) fn load(path: &Path, device: &Device, dtype: DType) -> Result<(Model, String)> {
     let place = folder(Some(path))?;
-    Ok((Model::load(&place, device, DType::F32).map_err(engine)?, identity(&place)?))
+    Ok((Model::load(&place, device, dtype).map_err(engine)?, identity(&place)?))
 }
 
 /// Digest of the files that a model's answers depend on, under their names.
@@ -116,6 +124,11 @@ impl Engine {
     /// A question that the model cannot read.
     pub(crate) fn solve(&self, question: &str) -> Result<Outcome> {
         self.solver.solve(question).map_err(engine)
+    }
+
+    /// What it searches with.
+    pub(crate) fn solver(&self) -> &Solver {
+        &self.solver
     }
 
     /// Whether a processor's cache holds the weights, so that threads are faster on a question each than together.

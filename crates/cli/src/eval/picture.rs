@@ -1,7 +1,5 @@
 //! coverage.svg: coverage and accuracy against the number of trajectories.
 
-use plotters::prelude::*;
-
 use super::report::{Curve, Point};
 use super::setup::Setup;
 use super::summary;
@@ -39,14 +37,8 @@ fn draw(area: &Area<'_>, curves: &[Curve]) -> Drawn {
     let mut chart = chart::plot(area, x, y, &titles)?;
     let at = |point: &Point| (point.n as f64).log2();
     for (i, curve) in curves.iter().enumerate() {
-        let colour = chart::colour(i);
-        if let [point] = curve.points.as_slice() {
-            let ends = [(at(point), low(point)), (at(point), high(point))];
-            chart.draw_series([PathElement::new(ends, colour.stroke_width(2))])?;
-        }
-        let upper = curve.points.iter().map(|point| (at(point), high(point)));
-        let lower = curve.points.iter().rev().map(|point| (at(point), low(point)));
-        chart.draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), colour.mix(0.14))])?;
+        let ends = curve.points.iter().map(|point| [at(point), low(point), high(point)]);
+        chart::band(&mut chart, i, &ends.collect::<Vec<_>>())?;
     }
     for (i, curve) in curves.iter().enumerate() {
         let line: Vec<(f64, f64)> =

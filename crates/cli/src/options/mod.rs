@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::Args;
 use fathom::{DType, Device};
 
-pub(crate) use search::{Defaults, SearchArgs};
-pub(crate) use values::{bounded_count, count, range, threads};
+pub(crate) use search::{Defaults, SearchArgs, no_repeats};
+pub(crate) use values::{bounded_count, count, deviation, probability, range, steps, threads};
 
 use crate::error::{Error, Result};
 

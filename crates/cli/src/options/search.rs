@@ -210,7 +210,11 @@ impl Settings {
     }
 }
 
-fn no_repeats<T: PartialEq + std::fmt::Display>(option: &'static str, list: &[T]) -> Result<()> {
+/// Refuses a list in which something stands twice.
+///
+/// # Errors
+/// What does.
+pub(crate) fn no_repeats<T: PartialEq + std::fmt::Display>(option: &'static str, list: &[T]) -> Result<()> {
     let repeated = list.iter().enumerate().find(|(i, item)| list[..*i].contains(item));
     match repeated {
         Some((_, item)) => Err(Error::option(option, format!("{item} stands twice"))),

@@ -64,13 +64,13 @@ pub(super) fn scope(text: &str) -> Result<Scope, String> {
 }
 
 /// Parses `--dropout-p`: a probability p that leaves something, 0 ≤ p < 1.
-pub(super) fn probability(text: &str) -> Result<f32, String> {
+pub(crate) fn probability(text: &str) -> Result<f32, String> {
     let p: f32 = text.trim().parse().map_err(|_| "not a number".to_owned())?;
     if (0.0..1.0).contains(&p) { Ok(p) } else { Err("must lie in [0, 1)".to_owned()) }
 }
 
 /// Parses `--noise-std`: a finite σ ≥ 0.
-pub(super) fn deviation(text: &str) -> Result<f32, String> {
+pub(crate) fn deviation(text: &str) -> Result<f32, String> {
     let std: f32 = text.trim().parse().map_err(|_| "not a number".to_owned())?;
     if std >= 0.0 && std.is_finite() { Ok(std) } else { Err("must be finite and at least 0".to_owned()) }
 }
@@ -89,7 +89,7 @@ pub(crate) fn bounded_count(text: &str) -> Result<usize, String> {
 }
 
 /// Parses a count from 0 to 65536; whether 0 steps make sense is the model's to say.
-pub(super) fn steps(text: &str) -> Result<usize, String> {
+pub(crate) fn steps(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n <= MOST).ok_or_else(|| format!("must be a whole number from 0 to {MOST}"))
 }
 

@@ -17,7 +17,9 @@ mod parity;
 mod resume;
 #[cfg(unix)]
 mod reward;
+mod score;
 mod shards;
 mod tensors;
+mod trace;
 mod train;
 mod usage;

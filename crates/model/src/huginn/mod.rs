@@ -7,7 +7,9 @@ mod block;
 mod cache;
 mod exit;
 mod reasoner;
+mod record;
 mod rows;
+mod score;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,6 +32,8 @@ use fathom::{
 pub use cache::CachePolicy;
 pub use exit::{Criterion, Exit, ExitMonitor};
 pub use reasoner::RecurrentThought;
+pub use record::Recording;
+pub use score::Continuation;
 
 use crate::{
     config::HuginnConfig,

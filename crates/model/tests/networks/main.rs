@@ -7,6 +7,8 @@ mod forms;
 mod huginn;
 mod parity;
 mod passes;
+mod record;
+mod score;
 
 use std::path::{Path, PathBuf};
 

@@ -12,6 +12,7 @@ mod invariance;
 mod queued;
 mod sharing;
 mod solver;
+mod trace;
 mod wide;
 
 use std::path::Path;
