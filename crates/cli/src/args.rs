@@ -8,6 +8,7 @@ use fathom::Device;
 use fathom_train::data::Operation;
 
 use crate::eval::setup::Shard;
+use crate::generate::GenerateArgs;
 use crate::options::{ModelOptions, SearchArgs, bounded_count, count, range, threads};
 use crate::score::ScoreArgs;
 use crate::trace::TraceArgs;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Join the folders of `eval --shard 1/M` … `M/M` into the report of the whole
     Merge(MergeArgs),
+    /// Continue prompts with a recurrent-depth model: exits, drafts, wavefronts, sampling
+    Generate(GenerateArgs),
     /// Score multiple-choice questions with a recurrent-depth model, at several r and numbers of shots
     Score(ScoreArgs),
     /// Record latents by token and step, and draw how they settle, move and spread

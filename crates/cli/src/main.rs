@@ -6,6 +6,7 @@ mod chart;
 mod engine;
 mod error;
 mod eval;
+mod generate;
 mod info;
 mod make_data;
 mod options;
@@ -60,6 +61,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Solve(arguments) => solve::run(&arguments)?,
         Command::Eval(arguments) => eval::run(&arguments)?,
         Command::Merge(arguments) => eval::merge::run(&arguments)?,
+        Command::Generate(arguments) => generate::run(&arguments)?,
         Command::Score(arguments) => score::run(&arguments)?,
         Command::Trace(arguments) => trace::run(&arguments)?,
         Command::Train(arguments) => train::run(&arguments)?,

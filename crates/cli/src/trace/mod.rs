@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &TraceArgs) -> Result<()> {
         steps: options.steps,
         aggregate: vec![Aggregation::Majority],
         beams: 1,
+        every: 1,
         candidates: 1,
         seed: options.seed,
         max_answer_tokens: options.max_answer_tokens,

@@ -31,6 +31,7 @@ fn solver(name: &str, steps: usize) -> Solver {
         steps,
         aggregate: vec![Aggregation::Majority],
         beams: 1,
+        every: 1,
         candidates: 1,
         seed: 3,
         max_answer_tokens: 8,
