@@ -7,6 +7,7 @@ mod bad_data;
 mod bad_model;
 mod binary;
 mod figures;
+mod generate;
 mod make_data;
 #[cfg(target_os = "linux")]
 mod memory;

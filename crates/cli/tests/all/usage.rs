@@ -10,7 +10,7 @@ fn no_arguments_show_help_and_succeed() {
         assert!(output.stderr.is_empty() && !output.stdout.is_empty(), "{arguments:?}");
     }
     let help = String::from_utf8(fathom(&[]).stdout).unwrap();
-    for command in ["solve", "eval", "merge", "score", "trace", "parity", "info"] {
+    for command in ["solve", "eval", "merge", "generate", "score", "trace", "parity", "info"] {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
 }

@@ -10,6 +10,7 @@ use fathom_model::{
 };
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// The file.
 pub(crate) fn golden() -> Value {
@@ -42,6 +43,14 @@ pub(crate) fn given(first: usize, count: usize) -> Tensor {
 /// Calls `test` with the network and the file.
 pub(crate) fn with(test: impl FnOnce(&Huginn, &Value)) {
     let golden = golden();
+    let folder = folder(&golden);
+    let model = Model::load(&Folder::open(folder.path()).unwrap(), &Device::Cpu, DType::F32).unwrap();
+    let Network::Huginn(huginn) = &model.network else { panic!("recurrent") };
+    test(huginn, &golden);
+}
+
+/// The network as a checkpoint.
+fn folder(golden: &Value) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let shape = &golden["config"];
     let config = json!({
@@ -69,7 +78,5 @@ pub(crate) fn with(test: impl FnOnce(&Huginn, &Value)) {
         (name.as_str(), TensorView::new(Dtype::F32, extents.clone(), bytes).unwrap())
     });
     safetensors::serialize_to_file(views, None, &folder.path().join("model.safetensors")).unwrap();
-    let model = Model::load(&Folder::open(folder.path()).unwrap(), &Device::Cpu, DType::F32).unwrap();
-    let Network::Huginn(huginn) = &model.network else { panic!("recurrent") };
-    test(huginn, &golden);
+    folder
 }

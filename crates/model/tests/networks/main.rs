@@ -4,6 +4,7 @@
 
 mod chains;
 mod forms;
+mod generate;
 mod huginn;
 mod parity;
 mod passes;
