@@ -3,6 +3,29 @@
 //!
 //! Each way is an iterator over [`Emitted`] tokens, on top of the three passes of [`crate::huginn::Huginn`]. A sequence's tokens
 //! follow from the weights, the prompt, the settings and the seed: not from the prompts beside it.
+//!
+//! ```
+//! use fathom::{DType, Device};
+//! use fathom_model::{
+//!     folder::Folder,
+//!     generate::{Decoding, ExitRule, Lanes, Settings},
+//!     huginn::Criterion,
+//!     load::{Model, Network},
+//! };
+//!
+//! let model = Model::load(&Folder::open("../../models/tally-written")?, &Device::Cpu, DType::F32)?;
+//! let (Network::Huginn(huginn), Some(tokenizer)) = (&model.network, &model.tokenizer) else { panic!() };
+//! let prompt = tokenizer.encode("Ann has 7 books. Ann buys 5 books. how many books does Ann have now?", true)?;
+//! let settings = Settings { exit: Some(ExitRule::new(Criterion::Kl)), ..Settings::new(16, 96) };
+//! let mut tokens = Lanes::new(huginn, vec![prompt], 1, settings)?;
+//! let mut text = Vec::new();
+//! for emitted in tokens.by_ref() {
+//!     text.push(emitted?.token);
+//! }
+//! assert!(tokenizer.decode(&text, true)?.starts_with("<<7+5=12>>"));
+//! assert!(tokens.cost().core_passes < 16 * text.len());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod lanes;
 mod sampling;
