@@ -15,14 +15,16 @@
 //!
 //! let model = Model::load(&Folder::open("../../models/tally-written")?, &Device::Cpu, DType::F32)?;
 //! let (Network::Huginn(huginn), Some(tokenizer)) = (&model.network, &model.tokenizer) else { panic!() };
-//! let prompt = tokenizer.encode("Ann has 7 books. Ann buys 5 books. how many books does Ann have now?", true)?;
+//! let question = "Ann has 18 apples. then Ann has twice as many apples. then Ann finds 15 apples. \
+//!     Ann gives 14 apples to Hugo. how many apples does Ann have now?";
+//! let prompt = tokenizer.encode(question, true)?;
 //! let settings = Settings { exit: Some(ExitRule::new(Criterion::Kl)), ..Settings::new(16, 96) };
 //! let mut tokens = Lanes::new(huginn, vec![prompt], 1, settings)?;
 //! let mut text = Vec::new();
 //! for emitted in tokens.by_ref() {
 //!     text.push(emitted?.token);
 //! }
-//! assert!(tokenizer.decode(&text, true)?.starts_with("<<7+5=12>>"));
+//! assert!(tokenizer.decode(&text, true)?.starts_with("<<18*2=36>>"));
 //! assert!(tokens.cost().core_passes < 16 * text.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
