@@ -84,7 +84,8 @@ pub(crate) struct GenerateArgs {
         allow_negative_numbers = true
     )]
     lookahead: usize,
-    /// Accept drafts at least this share as likely as the likeliest token; at 1 the text is as without drafts
+    /// Accept drafts at least this share as likely as the likeliest token; at 1 the text is as without
+    /// drafts where the cache keeps iterations apart
     #[arg(long, value_name = "X", default_value = "1", requires = "draft", allow_negative_numbers = true)]
     accept: f32,
 
@@ -95,7 +96,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_enum, default_value = "latent-diff", requires = "wave")]
     freeze: FreezeName,
     /// Positions added a round
-    #[arg(long, value_name = "COUNT", default_value = "1", requires = "wave", allow_negative_numbers = true)]
+    #[arg(long, value_name = "COUNT", default_value = "1", requires = "wave", value_parser = bounded_count, allow_negative_numbers = true)]
     headway: usize,
     /// Positions of the wave at most
     #[arg(

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use fathom::{Tensor, kv::Sequence};
 
-use super::{Carry, Cost, Decoding, Dice, Die, Emitted, Preset, Settings, check, end, logits, sampling};
+use super::{Cost, Decoding, Dice, Die, Emitted, Preset, Settings, carried, check, end, logits, sampling};
 use crate::{
     error::{Error, Result},
     huginn::{ExitMonitor, Huginn},
@@ -264,16 +264,6 @@ impl<'m> Lanes<'m> {
         let (lock_step, context) = (self.lock_step(), self.model.context());
         self.lanes.retain(|lane| !lane.ended || (lock_step && !all && lane.sequence.len() < context));
     }
-}
-
-/// The first state of the next token, from the last row of a state.
-fn carried(model: &Huginn, carry: Carry, state: &Tensor) -> Result<Option<Tensor>> {
-    if carry == Carry::Fresh || state.rows() == 0 {
-        return Ok(None);
-    }
-    let mut last = Tensor::empty(state.device());
-    state.select(&[state.rows() - 1], &mut last)?;
-    Ok(Some(if carry == Carry::Normed { model.latent_states(&last)? } else { last }))
 }
 
 /// Rows of all lanes, one behind the other.

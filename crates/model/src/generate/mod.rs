@@ -105,6 +105,16 @@ fn logits(model: &Huginn, hidden: &Tensor) -> Result<Tensor> {
     Ok(logits)
 }
 
+/// The first state of the next token, from the last row of a state.
+fn carried(model: &Huginn, carry: Carry, state: &Tensor) -> Result<Option<Tensor>> {
+    if carry == Carry::Fresh || state.rows() == 0 {
+        return Ok(None);
+    }
+    let mut last = Tensor::empty(state.device());
+    state.select(&[state.rows() - 1], &mut last)?;
+    Ok(Some(if carry == Carry::Normed { model.latent_states(&last)? } else { last }))
+}
+
 /// The randomness of one prompt.
 #[derive(Debug, Clone, Copy)]
 struct Dice {

@@ -37,7 +37,7 @@ impl Sampling {
         within("temperature", temperature, (0.0..f32::INFINITY).contains(&temperature), "[0, ∞)")?;
         within("top-p", top_p, top_p > 0.0 && top_p <= 1.0, "(0, 1]")?;
         within("min-p", min_p, (0.0..=1.0).contains(&min_p), "[0, 1]")?;
-        within("repetition-penalty", penalty, penalty > 0.0 && penalty.is_finite(), "(0, ∞)")
+        within("repetition-penalty", penalty, (0.01..=100.0).contains(&penalty), "[0.01, 100]")
     }
 
     /// The logits of a text's next token, repetitions made less likely.

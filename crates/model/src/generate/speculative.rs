@@ -2,7 +2,8 @@
 //!
 //! What a draft has computed is what the verification would compute first: with a cache that keeps every iteration apart, the
 //! drafted rows go on from where they stand. Drafts are verified as by rejection sampling (Leviathan, Kalman, Matias 2023,
-//! arXiv 2211.17192), so that tokens are distributed as without drafts; greedy ones are the same tokens. Every sequence accepts
+//! arXiv 2211.17192), so that with such a cache tokens are distributed as without drafts and greedy ones are the same; where
+//! iterations share slots a text depends on which tokens go through the network together (spec huginn §3.1). Every sequence accepts
 //! as many as fit it; the verified row behind the last accepted one gives a further token.
 
 use std::collections::VecDeque;
@@ -198,7 +199,7 @@ impl<'m> Speculative<'m> {
         let room = self.model.context() - (lane.text.len() - 1);
         match self.settings.preset {
             Preset::Reference => self.draft.lookahead.min(room),
-            Preset::Strict => (self.draft.lookahead + 1).min(left).min(room),
+            Preset::Strict => self.draft.lookahead.saturating_add(1).min(left).min(room),
         }
     }
 
@@ -346,10 +347,12 @@ impl<'m> Speculative<'m> {
         let proposed = std::mem::take(&mut lane.odds);
         let mut rejected = false;
         for ((logits, &draft), proposed) in rows.iter().zip(&drafts).zip(&proposed) {
-            let odds = self.odds(logits.clone(), &lane.text);
+            let mut logits = logits.clone();
+            self.settings.sampling.penalise(&mut logits, &lane.text);
+            let odds = self.settings.sampling.probabilities(&logits, self.settings.preset);
             let position = lane.text.len();
             let uniform = |die| lane.dice.uniform(position, die);
-            let token = if self.accepts(logits, &odds, proposed, draft, uniform(Die::Accept)) {
+            let token = if self.accepts(&logits, &odds, proposed, draft, uniform(Die::Accept)) {
                 self.accepted += 1;
                 draft
             } else {
@@ -372,12 +375,16 @@ impl<'m> Speculative<'m> {
         Ok(())
     }
 
-    /// Whether a draft stands, given the logits and probabilities of its verification.
+    /// Whether a draft stands, given the penalised logits of its verification and what is drawn from.
     fn accepts(&self, logits: &[f32], odds: &[f32], proposed: &[f32], draft: u32, uniform: f64) -> bool {
         let at = draft as usize;
         if self.draft.threshold < 1.0 {
-            let most = logits[sampling::largest(logits)];
-            return (logits[at] - most).exp() >= self.draft.threshold;
+            // Greedy, one token has all that is drawn from: the logits tell how near a draft comes to it.
+            let share = match self.settings.sampling.greedy() {
+                true => (logits[at] - logits[sampling::largest(logits)]).exp(),
+                false => odds[at] / odds[sampling::largest(odds)],
+            };
+            return share >= self.draft.threshold;
         }
         match self.settings.preset {
             Preset::Reference => sampling::largest(logits) == at,

@@ -13,13 +13,16 @@ use fathom::{
     ops::{add::add, distance::distance, scale::scale},
 };
 
-use super::{Carry, Cost, Decoding, Dice, Die, Emitted, Preset, Settings, check, end, logits, sampling};
+use super::{Cost, Decoding, Dice, Die, Emitted, Preset, Settings, carried, check, end, logits, sampling};
 use crate::{
     error::{Error, Result},
     huginn::Huginn,
     pass::{Disturbance, Run, last_rows},
     scratch::Scratch,
 };
+
+/// Rounds of a prompt behind which nothing is waited for any longer: as many as the published code makes at most.
+const ROUNDS: usize = 4096;
 
 /// What freezes a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,7 +113,8 @@ impl<'m> Wavefront<'m> {
         settings.check()?;
         check(model, &prompts)?;
         let refuse = |option: &str, what: String| Err(Error::Option { option: option.into(), what });
-        if wave.inner == 0 || settings.steps == 0 {
+        // The prompt keeps keys and values of its own iterations alone.
+        if wave.inner == 0 || wave.inner > settings.steps {
             return refuse("inner", format!("{} of {} iterations a round", wave.inner, settings.steps));
         }
         if wave.headway == 0 || wave.width <= wave.headway {
@@ -181,21 +185,22 @@ impl<'m> Wavefront<'m> {
         cost.coda_passes += 1;
         let token = chosen(settings, dice, logits(model, &last)?.to_vec()?, &text);
         text.push(token);
-        let states = match settings.carry {
-            Carry::Fresh => dice.states(model, given, 1, 0, settings)?,
-            _ => {
-                let mut newest = Tensor::empty(state.device());
-                state.select(&[given - 1], &mut newest)?;
-                newest
-            }
+        let states = match carried(model, settings.carry, &state)? {
+            Some(state) => state,
+            None => dice.states(model, given, 1, 0, settings)?,
         };
+        let mut iterations = vec![settings.steps; text.len()];
+        if settings.preset == Preset::Strict {
+            // The published code counts the prompt's for the first token too, whose state has had none.
+            iterations[given] = 0;
+        }
         let front = Front {
             prompt,
             dice,
             sequence,
             given,
             frozen: text.len(),
-            iterations: vec![settings.steps; text.len()],
+            iterations,
             stable: vec![0; text.len()],
             text,
             first: given,
@@ -212,7 +217,8 @@ impl<'m> Wavefront<'m> {
         for position in from..front.frozen {
             let (token, count) = (front.text[position], position + 1 - front.given);
             let end = end(self.model, &self.settings, token, count, position);
-            let steps = front.iterations[position];
+            // Of the row behind which it stands.
+            let steps = front.iterations[position - 1];
             self.emitted.push_back(Emitted { prompt: front.prompt, token, steps, end });
             if end.is_some() {
                 return true;
@@ -245,22 +251,18 @@ impl<'m> Wavefront<'m> {
                 front.stable[position] = 0;
             }
         }
-        let advanced = self.freeze(&mut front)?;
-        self.extend(&mut front)?;
-        let from = front.frozen - advanced;
+        let from = front.frozen;
+        self.freeze(&mut front, &guessed)?;
+        if front.frozen == self.model.context() {
+            // What the last position says is the last token; no position is left to take it in.
+            front.frozen += 1;
+        }
         let ended = self.emit(&front, from);
-        let full = front.text.len() > self.model.context();
-        if full && !ended {
-            self.close(front.prompt);
+        if ended {
+            return Ok(None);
         }
-        Ok(if ended || full { None } else { Some(front) })
-    }
-
-    /// The context holds no further guess: the last token that was emitted is the text's last.
-    fn close(&mut self, prompt: usize) {
-        if let Some(last) = self.emitted.iter_mut().rev().find(|emitted| emitted.prompt == prompt) {
-            last.end = Some(super::End::Context);
-        }
+        self.extend(&mut front)?;
+        Ok(Some(front))
     }
 
     /// The wave through a round's iterations; the logits of each row.
@@ -291,21 +293,22 @@ impl<'m> Wavefront<'m> {
         Ok(logits(model, &hidden)?.to_rows()?)
     }
 
-    /// Freezes what has come to rest: how many tokens more stand.
-    fn freeze(&self, front: &mut Front) -> Result<usize> {
+    /// Freezes what has come to rest; the round went through the network with the tokens `guessed`.
+    fn freeze(&self, front: &mut Front, guessed: &[u32]) -> Result<()> {
         let Wave { inner, headway, freeze, threshold, .. } = self.wave;
         let rounds = self.settings.steps / inner;
         let width = front.states.rows();
         let end = front.first + width;
         let mut rests = match freeze {
             Freeze::LatentDiff => front.moved(threshold)?,
-            Freeze::Fixed if front.round > rounds + 1 => Some(front.frozen + headway - 1),
+            Freeze::Fixed if front.round > rounds + 1 => Some(front.frozen.saturating_add(headway - 1)),
             Freeze::Fixed => None,
             Freeze::TokenStability => (front.first..end)
                 .rev()
                 .find(|&position| front.stable.get(position).is_some_and(|&stays| stays > rounds)),
         };
-        if self.settings.preset == Preset::Strict {
+        let strict = self.settings.preset == Preset::Strict;
+        if strict || front.round > ROUNDS {
             // What has had a token's iterations is done, whether or not it rests.
             let done = (front.first..end)
                 .rev()
@@ -313,12 +316,12 @@ impl<'m> Wavefront<'m> {
             rests = rests.max(done);
         }
         let start = front.first;
-        let mut advanced = 0;
         if let Some(last) = rests {
-            let frozen = (last + 1).clamp(front.frozen, front.text.len().min(end));
-            advanced = frozen - front.frozen;
+            let frozen = last.saturating_add(1).clamp(front.frozen, front.text.len().min(end));
             front.frozen = frozen;
-            front.first = (frozen - 1).max(start);
+            // A token that was another one in this round has left keys and values that are not its own.
+            let stale = |position: &usize| strict && guessed.get(*position) != front.text.get(*position);
+            front.first = (start..frozen - 1).find(stale).unwrap_or(frozen - 1).max(start);
             let rows: Vec<usize> = (front.first - start..width).collect();
             let mut kept = Tensor::empty(front.states.device());
             front.states.select(&rows, &mut kept)?;
@@ -330,15 +333,15 @@ impl<'m> Wavefront<'m> {
             Preset::Strict => front.first,
         };
         front.before = Some((front.states.clone(), believed));
-        front.sequence.truncate(front.first)?;
-        Ok(advanced)
+        Ok(front.sequence.truncate(front.first)?)
     }
 
     /// Adds positions to the end of the wave, as far as it may reach.
     fn extend(&self, front: &mut Front) -> Result<()> {
         let width = front.states.rows();
         let behind = front.first + width;
-        let more = self.wave.headway.min(self.wave.width.saturating_sub(width));
+        let room = self.model.context().saturating_sub(behind);
+        let more = self.wave.headway.min(self.wave.width.saturating_sub(width)).min(room);
         front.text.truncate(behind + 1);
         while front.text.len() < behind + more {
             let position = front.text.len();
@@ -348,13 +351,12 @@ impl<'m> Wavefront<'m> {
         if more == 0 {
             return Ok(());
         }
-        let fresh = match self.settings.carry {
-            Carry::Fresh => front.dice.states(self.model, behind, more, 0, &self.settings)?,
-            _ => {
-                let mut copies = Tensor::empty(front.states.device());
-                front.states.select(&vec![width - 1; more], &mut copies)?;
+        let fresh = match carried(self.model, self.settings.carry, &front.states)? {
+            Some(mut copies) => {
+                copies.repeat(more)?;
                 copies
             }
+            None => front.dice.states(self.model, behind, more, 0, &self.settings)?,
         };
         let rows = (0..width).map(|row| (&front.states, row)).chain((0..more).map(|row| (&fresh, row)));
         let mut longer = Tensor::empty(fresh.device());

@@ -216,6 +216,67 @@ fn impossible_settings_are_refused() {
         }
         let wave = |wave| Wavefront::new(huginn, one.clone(), base.clone(), wave).is_err();
         assert!(wave(Wave { inner: 0, ..Wave::default() }) && wave(Wave { headway: 0, ..Wave::default() }));
-        assert!(wave(Wave { ema: 2.0, ..Wave::default() }));
+        assert!(wave(Wave { ema: 2.0, ..Wave::default() }) && wave(Wave { inner: 5, ..Wave::default() }));
+        // As far ahead as there is anything to say: no number is too large.
+        let far = Draft { steps: 1, lookahead: usize::MAX, threshold: 1.0 };
+        assert_eq!(Speculative::new(huginn, one.clone(), 1, base.clone(), far).unwrap().count(), 3);
+        let wide = Wave { inner: 2, headway: usize::MAX - 1, width: usize::MAX, ..Wave::default() };
+        assert_eq!(Wavefront::new(huginn, one.clone(), base.clone(), wide).unwrap().count(), 3);
+    });
+}
+
+/// Where the context ends, a wave ends as plain decoding does: with the same number of tokens, the last of them told why.
+#[test]
+fn waves_end_with_the_context() {
+    on(&Device::Cpu, |huginn| {
+        for (short, headway) in [(1, 1), (1, 4), (2, 1), (5, 3)] {
+            let prompt = vec![vec![7; huginn.context() - short]];
+            let settings = Settings { cache: CachePolicy::Shared { iterations: 1 }, ..Settings::new(4, 99) };
+            let plain: Vec<Emitted> = Lanes::new(huginn, prompt.clone(), 1, settings.clone())
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            let wave = Wave { inner: 2, headway, ..Wave::default() };
+            let found: Vec<Emitted> =
+                Wavefront::new(huginn, prompt, settings, wave).unwrap().map(Result::unwrap).collect();
+            let ends = |all: &[Emitted]| all.iter().map(|emitted| emitted.end).collect::<Vec<_>>();
+            assert_eq!(plain.last().unwrap().end, Some(End::Context));
+            assert_eq!(ends(&found), ends(&plain), "{short} {headway}");
+        }
+    });
+}
+
+/// Continuous compute hands on the raw state or the normed one, which are not the same; and nothing waits for ever under the
+/// rules of the published code.
+#[test]
+fn waves_carry_what_they_are_told_and_come_to_an_end() {
+    use fathom_model::generate::{Carry, Preset};
+    on(&Device::Cpu, |huginn| {
+        let base = Settings { cache: CachePolicy::Shared { iterations: 1 }, ..Settings::new(4, 12) };
+        let wave = Wave { inner: 2, ..Wave::default() };
+        let [raw, normed] = [Carry::Raw, Carry::Normed].map(|carry| {
+            let settings = Settings { carry, ..base.clone() };
+            tokens(&sorted(Wavefront::new(huginn, prompts(), settings, wave).unwrap()))
+        });
+        assert_ne!(raw, normed);
+        let restless = Wave { width: 2, noise: 1.0, threshold: 1e-30, ..wave };
+        let settings = Settings { preset: Preset::Reference, max_tokens: 3, ..base };
+        let mut decoding = Wavefront::new(huginn, vec![vec![1]], settings, restless).unwrap();
+        assert_eq!(decoding.by_ref().map(Result::unwrap).count(), 3);
+        assert!(decoding.rounds() > 4096, "{}", decoding.rounds());
+    });
+}
+
+/// A share below 1 accepts by what is drawn from: a filter that leaves one token leaves no other to accept.
+#[test]
+fn accepted_drafts_pass_the_filters() {
+    on(&Device::Cpu, |huginn| {
+        let one = Sampling { temperature: 1.0, top_k: 1, ..Sampling::GREEDY };
+        let greedy = Settings::new(6, 9);
+        let expected = tokens(&sorted(Lanes::new(huginn, prompts(), 1, greedy.clone()).unwrap()));
+        let settings = Settings { sampling: one, ..greedy };
+        let draft = Draft { steps: 1, lookahead: 4, threshold: 1e-6 };
+        let got = tokens(&sorted(Speculative::new(huginn, prompts(), 2, settings, draft).unwrap()));
+        assert_eq!(got, expected);
     });
 }
