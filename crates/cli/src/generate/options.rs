@@ -76,13 +76,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "R", conflicts_with = "wave")]
     draft: Option<usize>,
     /// Tokens that are drafted before they are verified
-    #[arg(
-        long,
-        value_name = "TOKENS",
-        default_value = "8",
-        requires = "draft",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "TOKENS", default_value = "8", requires = "draft", value_parser = bounded_count, allow_negative_numbers = true)]
     lookahead: usize,
     /// Accept drafts at least this share as likely as the likeliest token; at 1 the text is as without
     /// drafts where the cache keeps iterations apart
@@ -99,13 +93,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "COUNT", default_value = "1", requires = "wave", value_parser = bounded_count, allow_negative_numbers = true)]
     headway: usize,
     /// Positions of the wave at most
-    #[arg(
-        long,
-        value_name = "COUNT",
-        default_value = "128",
-        requires = "wave",
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "COUNT", default_value = "128", requires = "wave", value_parser = bounded_count, allow_negative_numbers = true)]
     wave_width: usize,
     /// Share of the last round's input that is kept
     #[arg(long, value_name = "X", default_value = "0.1", requires = "wave", allow_negative_numbers = true)]

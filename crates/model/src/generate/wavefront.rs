@@ -13,7 +13,9 @@ use fathom::{
     ops::{add::add, distance::distance, scale::scale},
 };
 
-use super::{Cost, Decoding, Dice, Die, Emitted, Preset, Settings, carried, check, end, logits, sampling};
+use super::{
+    Cost, Decoding, Dice, Die, Emitted, End, Preset, Settings, carried, check, end, logits, sampling,
+};
 use crate::{
     error::{Error, Result},
     huginn::Huginn,
@@ -94,7 +96,7 @@ struct Front {
     /// A state each, `[width, h]`.
     states: Tensor,
     /// Embedded inputs of the last round, and its first position.
-    embedded: (Tensor, usize),
+    embedded: Option<(Tensor, usize)>,
     /// States of the last round; their first position by the rule of the preset.
     before: Option<(Tensor, usize)>,
     /// By position: iterations, and rounds for which its token has stayed.
@@ -205,7 +207,7 @@ impl<'m> Wavefront<'m> {
             text,
             first: given,
             states,
-            embedded: (embedded, 0),
+            embedded: None,
             before: None,
             round: 0,
         };
@@ -257,8 +259,16 @@ impl<'m> Wavefront<'m> {
             // What the last position says is the last token; no position is left to take it in.
             front.frozen += 1;
         }
-        let ended = self.emit(&front, from);
-        if ended {
+        if self.emit(&front, from) {
+            return Ok(None);
+        }
+        let width = front.states.rows();
+        let reach = front.first + width + self.headway(width);
+        if self.settings.preset == Preset::Reference && reach > self.model.context() {
+            // The published code stops where a guess passes the context, though positions before it have not come to rest.
+            if let Some(last) = self.emitted.back_mut() {
+                last.end = Some(End::Context);
+            }
             return Ok(None);
         }
         self.extend(&mut front)?;
@@ -273,9 +283,11 @@ impl<'m> Wavefront<'m> {
         let mut runs = [Run::admit(&mut front.sequence, width)];
         let tokens = &front.text[front.first..front.first + width];
         let mut embedded = model.prelude(tokens, &mut runs, scratch)?;
-        blend(&mut embedded, front.first, &front.embedded, wave.ema)?;
+        if let Some((before, start)) = &front.embedded {
+            blend(&mut embedded, before, front.first - start, wave.ema, settings.preset)?;
+        }
         let injected = model.inject(&embedded)?;
-        front.embedded = (embedded, front.first);
+        front.embedded = Some((embedded, front.first));
         front.iterations.resize(front.first + width, 0);
         if wave.noise > 0.0 {
             let fresh = front.dice.states(model, front.first, width, front.round, settings)?;
@@ -336,12 +348,16 @@ impl<'m> Wavefront<'m> {
         Ok(front.sequence.truncate(front.first)?)
     }
 
-    /// Adds positions to the end of the wave, as far as it may reach.
+    /// Positions by which a wave of `width` may grow.
+    fn headway(&self, width: usize) -> usize {
+        self.wave.headway.min(self.wave.width.saturating_sub(width))
+    }
+
+    /// Adds positions to the end of the wave, as far as the context goes.
     fn extend(&self, front: &mut Front) -> Result<()> {
         let width = front.states.rows();
         let behind = front.first + width;
-        let room = self.model.context().saturating_sub(behind);
-        let more = self.wave.headway.min(self.wave.width.saturating_sub(width)).min(room);
+        let more = self.headway(width).min(self.model.context().saturating_sub(behind));
         front.text.truncate(behind + 1);
         while front.text.len() < behind + more {
             let position = front.text.len();
@@ -391,20 +407,29 @@ fn chosen(settings: &Settings, dice: Dice, mut logits: Vec<f32>, text: &[u32]) -
     sampling::choose(&odds, dice.uniform(text.len(), Die::Token))
 }
 
-/// E ← (1 − share)·E + share·E′ at positions that both have.
-fn blend(embedded: &mut Tensor, first: usize, (before, start): &(Tensor, usize), share: f32) -> Result<()> {
-    let ahead = first.saturating_sub(*start);
+/// E ← (1 − share)·E + share·E′ at positions that both have; E′ begins `ahead` positions before E. The published code takes
+/// the share from new positions too, which have nothing to keep.
+fn blend(embedded: &mut Tensor, before: &Tensor, ahead: usize, share: f32, preset: Preset) -> Result<()> {
     let count = embedded.rows().min(before.rows().saturating_sub(ahead));
-    if share == 0.0 || count == 0 {
+    let blended = match preset {
+        Preset::Reference => embedded.rows(),
+        Preset::Strict => count,
+    };
+    if share == 0.0 || blended == 0 {
         return Ok(());
     }
     let [mut old, mut new] = [(); 2].map(|()| Tensor::empty(embedded.device()));
-    before.select(&(ahead..ahead + count).collect::<Vec<_>>(), &mut old)?;
-    embedded.select(&(0..count).collect::<Vec<_>>(), &mut new)?;
-    scale(&mut old, share)?;
+    embedded.select(&(0..blended).collect::<Vec<_>>(), &mut new)?;
     scale(&mut new, 1.0 - share)?;
-    add(&mut new, &old)?;
-    Ok(embedded.put(0, &new)?)
+    embedded.put(0, &new)?;
+    if count > 0 {
+        before.select(&(ahead..ahead + count).collect::<Vec<_>>(), &mut old)?;
+        embedded.select(&(0..count).collect::<Vec<_>>(), &mut new)?;
+        scale(&mut old, share)?;
+        add(&mut new, &old)?;
+        embedded.put(0, &new)?;
+    }
+    Ok(())
 }
 
 /// Z ← (1 − q)·Z + q·fresh with q = share/(1 + iterations) by row.
@@ -427,8 +452,10 @@ impl Iterator for Wavefront<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(emitted) = self.emitted.pop_front() {
-                return Some(Ok(emitted));
+            // Under Reference a wave may end without another token: the newest waits for what becomes of it.
+            let held = usize::from(self.front.is_some() && self.settings.preset == Preset::Reference);
+            if self.emitted.len() > held {
+                return self.emitted.pop_front().map(Ok);
             }
             if self.front.is_none() && self.waiting.is_empty() {
                 return None;
