@@ -44,6 +44,7 @@ mod error;
 )]
 mod gpu;
 pub mod kv;
+mod lines;
 pub mod ops;
 mod perturb;
 pub mod random;

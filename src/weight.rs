@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use crate::{
     DType, Device, Result,
     gpu::{self, Buffer, params},
+    lines::Lines,
 };
 
 mod assign;
@@ -31,7 +32,7 @@ pub struct Weight {
 
 #[derive(Debug)]
 enum Memory {
-    Panels(Vec<u32>),
+    Panels(Lines<u32>),
     Columns(Buffer),
 }
 
@@ -133,7 +134,7 @@ pub(crate) fn steps(dtype: DType, k: usize) -> usize {
 }
 
 /// Words in panels.
-fn panels(dtype: DType, k: usize, n: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Vec<u32> {
+fn panels(dtype: DType, k: usize, n: usize, element: impl Fn(usize, usize) -> f32 + Sync) -> Lines<u32> {
     match dtype {
         DType::F32 => pack(k, n, |row, column| element(row, column).to_bits()),
         DType::Bf16 => {
@@ -162,8 +163,8 @@ fn columns(dtype: DType, k: usize, n: usize, element: impl Fn(usize, usize) -> f
     columns
 }
 
-fn pack(steps: usize, n: usize, word: impl Fn(usize, usize) -> u32 + Sync) -> Vec<u32> {
-    let mut words = vec![0; n.div_ceil(PANEL) * steps * PANEL];
+fn pack(steps: usize, n: usize, word: impl Fn(usize, usize) -> u32 + Sync) -> Lines<u32> {
+    let mut words = Lines::zeros(n.div_ceil(PANEL) * steps * PANEL);
     if steps > 0 {
         words.par_chunks_mut(steps * PANEL).enumerate().for_each(|(panel, rows)| {
             let columns = PANEL.min(n - panel * PANEL);

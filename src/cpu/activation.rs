@@ -23,11 +23,16 @@ pub(crate) fn activation(kind: Activation, x: &[f32], out: &mut [f32]) {
 pub(crate) fn activation_backward(kind: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
     let wide = kind.inputs();
     let chunks = dx.par_chunks_mut(CHUNK * wide).zip(x.par_chunks(CHUNK * wide)).zip(dy.par_chunks(CHUNK));
-    chunks.for_each(|((dx, x), dy)| match kind {
+    chunks.for_each(|((dx, x), dy)| activation_backward_row(kind, x, dy, dx));
+}
+
+/// As [`activation_backward`], on the calling thread.
+pub(crate) fn activation_backward_row(kind: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
+    match kind {
         Activation::GeluTanh => each_gelu_tanh_backward(x, dy, dx),
         Activation::GeluErf => each_gelu_erf_backward(x, dy, dx),
         Activation::SwiGlu => each_swiglu_backward(x, dy, dx),
-    });
+    }
 }
 
 widest! {
@@ -73,7 +78,7 @@ pub(crate) fn gelu_tanh(x: f32) -> f32 {
 
 /// The derivative of [`gelu_tanh`]: s + x·s·(1 − s)·2u' with s = 1/(1 + e^(−2u)).
 #[inline(always)]
-fn gelu_tanh_slope(x: f32) -> f32 {
+pub(crate) fn gelu_tanh_slope(x: f32) -> f32 {
     let u = x + 0.044_715 * (x * x * x);
     let (s, rest) = sigmoid(exp(FACTOR * u));
     let turn = -FACTOR * (1.0 + 3.0 * 0.044_715 * (x * x));

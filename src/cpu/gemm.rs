@@ -65,13 +65,14 @@ impl Left<'_> {
     }
 }
 
-/// The sums of a task's panels.
-type Bench = [[Sums; TILES]; RUN];
+/// The sums of a task's panels, each row in lines of the cache of its own.
+#[repr(align(64))]
+struct Bench([[Sums; TILES]; RUN]);
 
 thread_local! {
     // Memory alone, kept from one product to the next: nothing that is in it outlives a product.
     static WORDS: Cell<Vec<Rows>> = const { Cell::new(Vec::new()) };
-    static BENCH: RefCell<Box<Bench>> = RefCell::new(Box::new([[[[0.0; PANEL]; ROWS]; TILES]; RUN]));
+    static BENCH: RefCell<Box<Bench>> = RefCell::new(Box::new(Bench([[[[0.0; PANEL]; ROWS]; TILES]; RUN])));
 }
 
 /// Calls `sink(first row, first column, rows of the tile)` for every tile of x·W. Columns beyond the last are zero.
@@ -104,55 +105,33 @@ fn block(
     sink: &(impl Fn(usize, usize, &mut [[f32; PANEL]]) + Sync),
 ) {
     let level = Level::best();
-    let steps = w.steps();
-    let parts = steps.div_ceil(STEPS);
+    let parts = w.steps().div_ceil(STEPS);
     // Tiles of nearly equal height.
     let height = rows.len().div_ceil(rows.len().div_ceil(ROWS));
     let tiles = rows.len().div_ceil(height);
-    let rows_of = |tile: usize| {
-        let first = rows.start + tile * height;
-        first..(first + height).min(rows.end)
-    };
     if words.len() < parts * tiles {
         words.resize_with(parts * tiles, Rows::new);
     }
     let words = &mut words[..parts * tiles];
     let fill = |(index, words): (usize, &mut Rows)| {
         let (part, tile) = (index / tiles, index % tiles);
-        x.fill(level, w, rows_of(tile), part * STEPS, words);
+        x.fill(level, w, rows_of(&rows, height, tile), part * STEPS, words);
     };
     if parallel {
         words.par_iter_mut().enumerate().with_min_len(tiles).for_each(fill);
     } else {
         words.iter_mut().enumerate().for_each(fill);
     }
-    let words = &*words;
-    let run = w.panels().div_ceil(2 * rayon::current_num_threads()).min(RUN);
+    let block = Block { level, w, rows, height, tiles, words };
+    let run = match (parts, parallel) {
+        (1, false) => w.panels(),
+        _ => w.panels().div_ceil(2 * rayon::current_num_threads()).min(RUN),
+    };
     let task = |index: usize| {
         let run = index * run..((index + 1) * run).min(w.panels());
-        BENCH.with_borrow_mut(|bench| {
-            for (part, rows) in words.chunks(tiles).enumerate() {
-                let words = |part: usize, panel: usize| {
-                    &w.panel(panel)[part * STEPS * PANEL..((part + 1) * STEPS).min(steps) * PANEL]
-                };
-                for (panel, sums) in run.clone().zip(&mut **bench) {
-                    let next = match (panel + 1 < run.end, part + 1 < parts) {
-                        (true, _) => words(part, panel + 1),
-                        (_, true) => words(part + 1, run.start),
-                        _ => words(0, run.end.min(w.panels() - 1)),
-                    };
-                    let mut ahead = next.chunks(next.len().div_ceil(tiles.min(SPREAD)));
-                    for (index, (rows, sums)) in rows.iter().zip(sums).enumerate() {
-                        let ahead = ahead.next().unwrap_or_default();
-                        tile(level, rows, words(part, panel), ahead, part == 0, sums);
-                        // While the sums are in the first level.
-                        if part + 1 == parts {
-                            let rows = rows_of(index);
-                            sink(rows.start, panel * PANEL, &mut sums[..rows.len()]);
-                        }
-                    }
-                }
-            }
+        BENCH.with_borrow_mut(|bench| match parts {
+            1 => block.across(run, &mut bench.0[0][0], sink),
+            _ => block.down(run, bench, sink),
         });
     };
     let tasks = w.panels().div_ceil(run);
@@ -160,6 +139,64 @@ fn block(
         (0..tasks).into_par_iter().for_each(task);
     } else {
         (0..tasks).for_each(task);
+    }
+}
+
+/// The rows of tile `index`.
+fn rows_of(rows: &Range<usize>, height: usize, index: usize) -> Range<usize> {
+    let first = rows.start + index * height;
+    first..(first + height).min(rows.end)
+}
+
+/// Rows in the words of a weight: its parts one behind the other, each of `tiles` tiles.
+struct Block<'a> {
+    level: Level,
+    w: &'a Weight,
+    rows: Range<usize>,
+    height: usize,
+    tiles: usize,
+    words: &'a [Rows],
+}
+
+impl Block<'_> {
+    /// Tile after tile along the panels of `run`, for a weight of one part: a row of the result is written from left to right, so
+    /// that the processor has its lines at hand before they are written.
+    fn across(&self, run: Range<usize>, sums: &mut Sums, sink: &impl Fn(usize, usize, &mut [[f32; PANEL]])) {
+        for (index, words) in self.words.iter().enumerate() {
+            let rows = rows_of(&self.rows, self.height, index);
+            for panel in run.clone() {
+                let next = if panel + 1 < run.end { panel + 1 } else { run.start };
+                tile(self.level, words, self.w.panel(panel), self.w.panel(next), true, sums);
+                sink(rows.start, panel * PANEL, &mut sums[..rows.len()]);
+            }
+        }
+    }
+
+    /// Panel after panel of `run` for all tiles, part by part: a panel is read once a block.
+    fn down(&self, run: Range<usize>, bench: &mut Bench, sink: &impl Fn(usize, usize, &mut [[f32; PANEL]])) {
+        let (steps, parts) = (self.w.steps(), self.words.len() / self.tiles);
+        let words = |part: usize, panel: usize| {
+            &self.w.panel(panel)[part * STEPS * PANEL..((part + 1) * STEPS).min(steps) * PANEL]
+        };
+        for (part, rows) in self.words.chunks(self.tiles).enumerate() {
+            for (panel, sums) in run.clone().zip(&mut bench.0) {
+                let next = match (panel + 1 < run.end, part + 1 < parts) {
+                    (true, _) => words(part, panel + 1),
+                    (_, true) => words(part + 1, run.start),
+                    _ => words(0, run.end.min(self.w.panels() - 1)),
+                };
+                let mut ahead = next.chunks(next.len().div_ceil(self.tiles.min(SPREAD)));
+                for (index, (rows, sums)) in rows.iter().zip(sums).enumerate() {
+                    let ahead = ahead.next().unwrap_or_default();
+                    tile(self.level, rows, words(part, panel), ahead, part == 0, sums);
+                    // While the sums are in the first level.
+                    if part + 1 == parts {
+                        let rows = rows_of(&self.rows, self.height, index);
+                        sink(rows.start, panel * PANEL, &mut sums[..rows.len()]);
+                    }
+                }
+            }
+        }
     }
 }
 

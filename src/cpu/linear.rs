@@ -3,14 +3,18 @@
 use std::cell::Cell;
 
 use super::{
-    activation::{gelu_erf, gelu_tanh, swiglu},
+    activation::{activation_backward_row, gelu_erf, gelu_tanh, gelu_tanh_slope, swiglu},
     columns::add_rows,
     gemm::{Left, Shared, tiles},
     matrix::Matrix,
     perturb::perturb_lanes,
     simd::widest,
 };
-use crate::{Perturb, Weight, ops::linear::Epilogue, weight::PANEL};
+use crate::{
+    Perturb, Weight,
+    ops::{activation::Activation, linear::Epilogue},
+    weight::PANEL,
+};
 
 /// What leaves every sum as it is: +0 would lift −0.
 const NO_BIAS: [f32; PANEL] = [-0.0; PANEL];
@@ -20,12 +24,7 @@ pub(crate) fn linear(x: &[f32], w: &Weight, bias: Option<&[f32]>, epilogue: &Epi
     let width = if let Epilogue::SwiGlu = epilogue { w.n() / 2 } else { w.n() };
     let out = Shared::new(out, width);
     tiles(Left::Rows(x), w, |row, column, sums| {
-        let mut lanes = NO_BIAS;
-        if let Some(bias) = bias {
-            let bias = &bias[column..(column + PANEL).min(bias.len())];
-            lanes[..bias.len()].copy_from_slice(bias);
-        }
-        let (bias, place) = (&lanes, Place { out: &out, row, column });
+        let (bias, place) = (&lanes(bias, column), Place { out: &out, row, column });
         match epilogue {
             Epilogue::None => store(sums, bias, place),
             Epilogue::GeluTanh => store_gelu_tanh(sums, bias, place),
@@ -38,6 +37,67 @@ pub(crate) fn linear(x: &[f32], w: &Weight, bias: Option<&[f32]>, epilogue: &Epi
                     perturb_lanes(*perturbation, row + i, column, width, lanes);
                 }
                 add(sums, &NO_BIAS, place);
+            }
+        }
+    });
+}
+
+/// A bias from `column` on.
+fn lanes(bias: Option<&[f32]>, column: usize) -> [f32; PANEL] {
+    let mut lanes = NO_BIAS;
+    if let Some(bias) = bias {
+        let bias = &bias[column..(column + PANEL).min(bias.len())];
+        lanes[..bias.len()].copy_from_slice(bias);
+    }
+    lanes
+}
+
+/// up = x·W + b and out = f(up).
+pub(crate) fn linear_activation(
+    x: &[f32],
+    w: &Weight,
+    bias: Option<&[f32]>,
+    kind: Activation,
+    up: &mut [f32],
+    out: &mut [f32],
+) {
+    let (up, out) = (Shared::new(up, w.n()), Shared::new(out, w.n() / kind.inputs()));
+    tiles(Left::Rows(x), w, |row, column, sums| {
+        let bias = &lanes(bias, column);
+        let [kept, place] = [&up, &out].map(|out| Place { out, row, column });
+        store(sums, bias, kept);
+        match kind {
+            Activation::GeluTanh => store_gelu_tanh(sums, bias, place),
+            Activation::GeluErf => store_gelu_erf(sums, bias, place),
+            Activation::SwiGlu => {
+                let biased =
+                    |sums: &mut [f32; PANEL]| sums.iter_mut().zip(bias).for_each(|(sum, bias)| *sum += bias);
+                sums.iter_mut().for_each(biased);
+                store_swiglu(sums, place);
+            }
+        }
+    });
+}
+
+/// dx = f'(x)·(dy·W).
+pub(crate) fn linear_activation_backward(
+    dy: &[f32],
+    w: &Weight,
+    kind: Activation,
+    x: &[f32],
+    dx: &mut [f32],
+) {
+    let (inputs, width) = (kind.inputs(), kind.inputs() * w.n());
+    let out = Shared::new(dx, width);
+    tiles(Left::Rows(dy), w, |row, column, sums| {
+        for (row, sums) in (row..).zip(sums) {
+            // SAFETY: this tile's columns of this row belong to this call alone.
+            let dx = unsafe { out.piece(row, inputs * column, inputs * PANEL) };
+            let x = &x[row * width + inputs * column..][..dx.len()];
+            if let (Activation::GeluTanh, Some(dx), Some(x)) = (kind, dx.first_chunk_mut(), x.first_chunk()) {
+                panel_gelu_tanh_backward(x, sums, dx);
+            } else {
+                activation_backward_row(kind, x, &sums[..dx.len() / inputs], dx);
             }
         }
     });
@@ -67,6 +127,15 @@ pub(crate) fn linear_backward_bias(dy: &[f32], db: &mut [f32]) {
     add_rows(dy, db);
 }
 
+widest! {
+    /// As the row's, of a panel's width: whole vectors without a rest.
+    fn panel_gelu_tanh_backward(x: &[f32; PANEL], dy: &[f32; PANEL], dx: &mut [f32; PANEL]) {
+        for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
+            *dx = dy * gelu_tanh_slope(*x);
+        }
+    }
+}
+
 /// Where a tile stands in the result.
 #[derive(Clone, Copy)]
 struct Place<'a> {
@@ -82,14 +151,18 @@ impl Place<'_> {
         for (i, sums) in sums.iter().enumerate() {
             // SAFETY: this tile's columns of this row belong to this call alone.
             let piece = unsafe { self.out.piece(self.row + i, self.column, PANEL) };
-            if let Some(whole) = piece.first_chunk_mut::<PANEL>() {
-                for (lane, (out, &sum)) in whole.iter_mut().zip(sums).enumerate() {
-                    *out = finish(*out, sum, lane);
-                }
-            } else {
-                for (lane, (out, &sum)) in piece.iter_mut().zip(sums).enumerate() {
-                    *out = finish(*out, sum, lane);
-                }
+            let mut out = [0.0; PANEL];
+            match piece.first_chunk::<PANEL>() {
+                Some(whole) => out = *whole,
+                None => out[..piece.len()].copy_from_slice(piece),
+            }
+            // Nothing is written before all is read: otherwise it might be what is read next, and no vector would do.
+            for (lane, (out, &sum)) in out.iter_mut().zip(sums).enumerate() {
+                *out = finish(*out, sum, lane);
+            }
+            match piece.first_chunk_mut::<PANEL>() {
+                Some(whole) => *whole = out,
+                None => piece.copy_from_slice(&out[..piece.len()]),
             }
         }
     }

@@ -9,6 +9,8 @@ use std::{
 
 use rayon::prelude::*;
 
+use crate::lines::Lines;
+
 /// Smaller vectors are the allocator's: it keeps them itself.
 const LEAST: usize = 1 << 12;
 
@@ -26,14 +28,14 @@ thread_local! {
 /// What was given back on a thread.
 struct Idle {
     /// By length.
-    vectors: BTreeMap<usize, Vec<Vec<f32>>>,
+    vectors: BTreeMap<usize, Vec<Lines<f32>>>,
     /// All of them together.
     elements: usize,
 }
 
 /// A vector whose memory the thread that drops it keeps for the next.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Vec<f32>);
+pub(crate) struct Memory(Lines<f32>);
 
 impl Memory {
     /// At least `elements`, of unspecified values.
@@ -41,7 +43,7 @@ impl Memory {
         let length = class(elements);
         let kept = || IDLE.try_with(|idle| idle.borrow_mut().take(length)).ok().flatten();
         let kept = if length < LEAST { None } else { kept() };
-        Self(kept.unwrap_or_else(|| vec![0.0; length]))
+        Self(kept.unwrap_or_else(|| Lines::zeros(length)))
     }
 
     /// Zeros.
@@ -70,7 +72,7 @@ impl Memory {
 
     /// The vector itself, which is nobody's to keep.
     pub(crate) fn into_vec(mut self) -> Vec<f32> {
-        std::mem::take(&mut self.0)
+        std::mem::take(&mut self.0).into_vec()
     }
 }
 
@@ -81,7 +83,7 @@ pub(crate) fn clear(data: &mut [f32]) {
 
 impl From<Vec<f32>> for Memory {
     fn from(data: Vec<f32>) -> Self {
-        Self(data)
+        Self(data.into())
     }
 }
 
@@ -111,13 +113,13 @@ impl Drop for Memory {
 }
 
 impl Idle {
-    fn take(&mut self, length: usize) -> Option<Vec<f32>> {
+    fn take(&mut self, length: usize) -> Option<Lines<f32>> {
         let vector = self.vectors.get_mut(&length)?.pop()?;
         self.elements -= length;
         Some(vector)
     }
 
-    fn keep(&mut self, vector: Vec<f32>) {
+    fn keep(&mut self, vector: Lines<f32>) {
         if self.elements + vector.len() <= MOST {
             self.elements += vector.len();
             self.vectors.entry(vector.len()).or_default().push(vector);
@@ -158,8 +160,8 @@ mod tests {
     #[test]
     fn what_is_idle_is_bounded() {
         let mut idle = Idle { vectors: BTreeMap::new(), elements: MOST - LEAST };
-        idle.keep(vec![0.0; LEAST]);
-        idle.keep(vec![0.0; LEAST]);
+        idle.keep(Lines::zeros(LEAST));
+        idle.keep(Lines::zeros(LEAST));
         assert_eq!((idle.elements, idle.vectors[&LEAST].len()), (MOST, 1));
         assert!(idle.take(LEAST).is_some() && idle.take(LEAST).is_none());
         drop(Memory::from(vec![0.0; LEAST + 1]));

@@ -56,6 +56,7 @@ impl Level {
 }
 
 /// Some channels of a tile's rows, in the words that a weight has: f32 elements, or pairs of bf16.
+#[repr(C, align(64))]
 pub(crate) struct Rows {
     words: [u32; ROWS * STRIDE],
     order: Order,

@@ -20,6 +20,7 @@ use super::{
     tile::{Level, ROWS, Rows, STEPS, Sums, tile},
 };
 use crate::{
+    lines::Lines,
     ops::{attention::Heads, window_attention::Window},
     weight::PANEL,
 };
@@ -57,7 +58,7 @@ struct Bench {
     keys: Packed,
     values: Packed,
     left: Left,
-    scores: Vec<f32>,
+    scores: Lines<f32>,
     backward: backward::Bench,
 }
 
@@ -184,7 +185,7 @@ impl Left {
 
 /// Memory of panels.
 #[derive(Default)]
-struct Packed(Vec<f32>);
+struct Packed(Lines<f32>);
 
 /// Panels `[steps][32]`, one behind the other.
 #[derive(Clone, Copy)]
@@ -220,10 +221,10 @@ impl Packed {
     }
 }
 
-/// The first `count` elements of memory that grows to hold them.
-fn sized(memory: &mut Vec<f32>, count: usize) -> &mut [f32] {
+/// The first `count` elements of memory that is replaced where it does not hold them, of unspecified values.
+fn sized(memory: &mut Lines<f32>, count: usize) -> &mut [f32] {
     if memory.len() < count {
-        memory.resize(count, 0.0);
+        *memory = Lines::zeros(count);
     }
     &mut memory[..count]
 }

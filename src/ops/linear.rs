@@ -32,17 +32,8 @@ pub fn linear(
     epilogue: Epilogue<'_>,
     out: &mut Tensor,
 ) -> Result<()> {
-    check("linear", x.width() == w.k(), || {
-        format!("rows of {} channels for a weight of {}", x.width(), w.k())
-    })?;
-    check("linear", w.k() > 0 && w.n() > 0, || format!("a weight [{}, {}]", w.k(), w.n()))?;
-    if let Some(bias) = bias {
-        check("linear", bias.rows() == 1 && bias.width() == w.n(), || {
-            format!("bias of {} for {} columns", bias.width(), w.n())
-        })?;
-        together("linear", x.device(), &[bias.device()])?;
-    }
-    together("linear", x.device(), &[w.device(), out.device()])?;
+    fits(x, w, bias)?;
+    together("linear", x.device(), &[out.device()])?;
     match epilogue {
         Epilogue::SwiGlu => {
             check("linear", bias.is_none() && w.n().is_multiple_of(2), || {
@@ -66,6 +57,21 @@ pub fn linear(
         }
         Device::Gpu(gpu) => gpu::linear::linear(gpu, x, w, bias, epilogue, out),
     }
+}
+
+/// Whether a product of these can be.
+pub(super) fn fits(x: &Tensor, w: &Weight, bias: Option<&Tensor>) -> Result<()> {
+    check("linear", x.width() == w.k(), || {
+        format!("rows of {} channels for a weight of {}", x.width(), w.k())
+    })?;
+    check("linear", w.k() > 0 && w.n() > 0, || format!("a weight [{}, {}]", w.k(), w.n()))?;
+    if let Some(bias) = bias {
+        check("linear", bias.rows() == 1 && bias.width() == w.n(), || {
+            format!("bias of {} for {} columns", bias.width(), w.n())
+        })?;
+        together("linear", x.device(), &[bias.device()])?;
+    }
+    together("linear", x.device(), &[w.device()])
 }
 
 /// dw += dyᵀ·x for x `[rows, k]`, dy `[rows, n]` and dw `[n, k]`: the gradient of a linear's matrix, as checkpoints store it,

@@ -5,6 +5,7 @@ use crate::{
     DType, Device, Result, Tensor,
     cpu::matrix::Matrix,
     gpu::{self, Buffer, Gpu, params},
+    lines::Lines,
     ops::together,
 };
 
@@ -78,7 +79,7 @@ impl Weight {
 
     /// A weight without elements, on the CPU.
     pub(crate) fn empty() -> Self {
-        let memory = Memory::Panels(Vec::new());
+        let memory = Memory::Panels(Lines::default());
         Self { device: Device::Cpu, dtype: DType::F32, k: 0, n: 0, memory }
     }
 
@@ -108,7 +109,7 @@ impl Weight {
         match &mut self.memory {
             Memory::Panels(panels) => {
                 if panels.len() < words {
-                    panels.resize(words, 0);
+                    *panels = Lines::zeros(words);
                 }
                 bytemuck::cast_slice_mut(&mut panels[..words])
             }

@@ -1,9 +1,11 @@
 //! Activations by themselves, and their slopes.
 
 use fathom::{
-    DType,
+    DType, Tensor,
     ops::{
-        activation::{Activation, activation, activation_backward},
+        activation::{
+            Activation, activation, activation_backward, linear_activation, linear_activation_backward,
+        },
         linear::{Epilogue, linear},
     },
 };
@@ -40,6 +42,45 @@ fn epilogues_do_the_same() {
             let fused = written(device, |out| linear(&x, &w, None, epilogue, out));
             let apart = written(device, |out| activation(kind, &product, out));
             assert_same_bits(&format!("{device} {kind:?}"), apart.data(), fused.data());
+        }
+    }
+}
+
+/// A product and its activation in one are the two one after the other, bit for bit, forwards and back.
+#[test]
+fn products_with_activations_are_the_two_in_turn() {
+    for (rows, k, n) in [(1, 5, 2), (13, 17, 66), (130, 40, 96)] {
+        for device in &devices() {
+            let w = weight(device, DType::F32, k, n, &inputs(6, k * n));
+            let [x, b] = [(rows, k), (1, n)]
+                .map(|(rows, width)| tensor(device, rows, width, &inputs(rows as u64, rows * width)));
+            for kind in KINDS {
+                let context = format!("{device} {kind:?} {rows}, {k}, {n}");
+                let product = written(device, |out| linear(&x, &w, Some(&b), Epilogue::None, out));
+                let product = tensor(device, rows, n, product.data());
+                let apart = written(device, |out| activation(kind, &product, out));
+                let fused = on_any_pool(&context, || {
+                    let up = written(device, |up| {
+                        linear_activation(&x, &w, Some(&b), kind, up, &mut Tensor::empty(device))
+                    });
+                    assert_same_bits(&context, &product.to_vec().unwrap(), up.data());
+                    let hidden = |out: &mut Tensor| {
+                        linear_activation(&x, &w, Some(&b), kind, &mut Tensor::empty(device), out)
+                    };
+                    written(device, hidden).into_data().unwrap()
+                });
+                assert_same_bits(&context, apart.data(), &fused);
+
+                let up = tensor(device, rows, n * kind.inputs(), &inputs(8, rows * n * kind.inputs()));
+                let dhidden = written(device, |out| linear(&x, &w, None, Epilogue::None, out));
+                let dhidden = tensor(device, rows, n, dhidden.data());
+                let apart = written(device, |out| activation_backward(kind, &up, &dhidden, out));
+                let fused = on_any_pool(&context, || {
+                    let dup = |dup: &mut Tensor| linear_activation_backward(&x, &w, kind, &up, dup);
+                    written(device, dup).into_data().unwrap()
+                });
+                assert_same_bits(&context, apart.data(), &fused);
+            }
         }
     }
 }

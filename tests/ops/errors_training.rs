@@ -3,7 +3,9 @@
 use fathom::{
     DType, Device, Tensor, Weight,
     ops::{
-        activation::{Activation, activation, activation_backward},
+        activation::{
+            Activation, activation, activation_backward, linear_activation, linear_activation_backward,
+        },
         adam::{AdamW, EllisAdam, Moments, Step, adamw, ellis_adam},
         attention::Heads,
         cross_entropy::cross_entropy,
@@ -70,6 +72,23 @@ fn activations() {
         ("no channels", of(Activation::GeluTanh, 0, [2, 0])),
     ];
     refused("activation_backward", cases);
+
+    let w = |k, n| Weight::from_fn(&Device::Cpu, DType::F32, k, n, |_, _| 0.0).unwrap();
+    let of = |kind, k, n| {
+        let [mut up, mut out] = [zeros(1, 1), zeros(1, 1)];
+        linear_activation(&zeros(2, 3), &w(k, n), None, kind, &mut up, &mut out)
+    };
+    refused("linear", [("another width", of(Activation::GeluTanh, 4, 4))]);
+    refused("linear_activation", [("SwiGLU of an odd width", of(Activation::SwiGlu, 3, 5))]);
+    let of = |kind, [rows, columns]: [usize; 2]| {
+        linear_activation_backward(&zeros(2, 3), &w(3, 4), kind, &zeros(rows, columns), &mut zeros(1, 1))
+    };
+    let cases = [
+        ("channels before SwiGLU as after it", of(Activation::SwiGlu, [2, 4])),
+        ("twice the channels", of(Activation::GeluErf, [2, 8])),
+        ("fewer rows", of(Activation::GeluTanh, [1, 4])),
+    ];
+    refused("linear_activation_backward", cases);
 }
 
 #[test]

@@ -229,6 +229,9 @@ pub(crate) struct MakeDataArgs {
     /// The most sentences of a problem that do not matter, up to 4
     #[arg(long, value_name = "COUNT", default_value = "0", allow_negative_numbers = true)]
     pub(crate) distractors: u32,
+    /// The most operations that are written as one worked step
+    #[arg(long, value_name = "COUNT", default_value = "1", allow_negative_numbers = true)]
+    pub(crate) joined: u32,
     /// Replace other data in --out
     #[arg(long)]
     pub(crate) overwrite: bool,

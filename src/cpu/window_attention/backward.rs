@@ -14,7 +14,7 @@ pub(super) struct Bench {
     key_rows: Packed,
     queries: Packed,
     douts: Packed,
-    slopes: Vec<f32>,
+    slopes: Lines<f32>,
     /// Sums of keys' and of values' gradients, by tile of positions and panel of channels.
     sums: [Vec<Sums>; 2],
 }

@@ -60,6 +60,7 @@ fn setup(arguments: &MakeDataArgs) -> Result<Setup> {
         operations: arguments.operations.iter().copied().collect(),
         persons: arguments.persons.clone(),
         distractors: arguments.distractors,
+        joined: arguments.joined,
     };
     difficulty.check().map_err(named)?;
     let sizes = Sizes { train: arguments.train, valid: arguments.valid, test: arguments.test };
@@ -71,7 +72,7 @@ fn setup(arguments: &MakeDataArgs) -> Result<Setup> {
 
 /// A setting at fault by the option that sets it.
 fn named(error: fathom_train::Error) -> Error {
-    const OPTIONS: [&str; 10] = [
+    const OPTIONS: [&str; 11] = [
         "--steps",
         "--numbers",
         "--factors",
@@ -79,6 +80,7 @@ fn named(error: fathom_train::Error) -> Error {
         "--operations",
         "--persons",
         "--distractors",
+        "--joined",
         "--train",
         "--valid",
         "--test",

@@ -52,6 +52,7 @@ fn impossible_settings_are_named() {
         ("--persons", "5..5"),
         ("--operations", "root"),
         ("--distractors", "9"),
+        ("--joined", "0"),
         ("--train", "-1"),
     ] {
         let line = refusal(&["make-data", "--out", &out, option, value]);

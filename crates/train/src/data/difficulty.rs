@@ -116,6 +116,8 @@ pub struct Difficulty {
     pub persons: RangeInclusive<u32>,
     /// The most sentences of a problem that its answer does not follow from.
     pub distractors: u32,
+    /// The most operations that are written as one worked step, where each goes on with the result before it; within [`STEPS`].
+    pub joined: u32,
 }
 
 impl Default for Difficulty {
@@ -129,6 +131,7 @@ impl Default for Difficulty {
             operations: Operation::ALL.into(),
             persons: 1..=2,
             distractors: 0,
+            joined: 1,
         }
     }
 }
@@ -158,6 +161,9 @@ impl Difficulty {
         }
         if self.distractors > MOST_DISTRACTORS {
             return refuse("distractors", format!("must be from 0 to {MOST_DISTRACTORS}"));
+        }
+        if !STEPS.contains(&self.joined) {
+            return refuse("joined", format!("must be from {} to {}", STEPS.start(), STEPS.end()));
         }
         match self.operations.iter().all(|operation| operation.ends()) && *self.persons.end() == 1 {
             true => refuse("operations", "none applies to one person's amount".to_owned()),
@@ -203,6 +209,7 @@ mod tests {
         assert_eq!(wrong(|d| d.numbers = 5..=1000), "numbers: 5..1000 is no range within 1..999");
         assert_eq!(wrong(|d| d.limit = 2_000_000), "limit: must be from 1 to 1000000");
         assert_eq!(wrong(|d| d.distractors = 5), "distractors: must be from 0 to 4");
+        assert_eq!(wrong(|d| d.joined = 0), "joined: must be from 1 to 8");
         let only_total = |d: &mut Difficulty| {
             (d.operations, d.persons) = ([Operation::Total].into(), 1..=1);
         };

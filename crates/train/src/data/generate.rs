@@ -4,6 +4,7 @@ use super::{
     Problem,
     difficulty::{Difficulty, Operation},
     draws::Draws,
+    join::join,
     lexicon::AND,
     shape::{Ending, Shape},
     story::{Amount, Story},
@@ -72,7 +73,7 @@ fn tell(difficulty: &Difficulty, shape: &Shape, steps: usize, draws: Draws) -> O
     story.sentences.push(asked);
     Some(Problem {
         question: story.sentences.join(" "),
-        steps: story.steps,
+        steps: join(story.steps, difficulty.joined),
         answer: answer.value.to_string(),
     })
 }

@@ -7,6 +7,7 @@ mod difficulty;
 mod draws;
 mod event;
 mod generate;
+mod join;
 mod lexicon;
 mod read;
 mod shape;
@@ -27,7 +28,8 @@ pub use tokenizer::tokenizer_files;
 pub struct Problem {
     /// Sentences of the lexicon, the last one the question.
     pub question: String,
-    /// One operation each, in the order of the sentences: `<<13-6=7>>`. The last result is the answer.
+    /// One operation each, or as many as [`Difficulty::joined`] says, in the order of the sentences: `<<13-6=7>>`. The last result
+    /// is the answer.
     pub steps: Vec<String>,
     /// A non-negative integer in decimal digits.
     pub answer: String,

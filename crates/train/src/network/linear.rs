@@ -3,6 +3,7 @@
 use fathom::{
     Device, Tensor, Weight,
     ops::{
+        activation::{Activation, linear_activation},
         add::add,
         linear::{Epilogue, linear, linear_backward_bias, linear_backward_weight},
     },
@@ -92,6 +93,18 @@ impl Linear {
         Ok(linear(x, &self.forward, bias, epilogue, out)?)
     }
 
+    /// Sets up = x·W + b and out = f(up).
+    pub(crate) fn forward_activation(
+        &self,
+        x: &Tensor,
+        kind: Activation,
+        up: &mut Tensor,
+        out: &mut Tensor,
+    ) -> Result<()> {
+        let bias = self.bias.as_ref().map(|bias| &bias.whole);
+        Ok(linear_activation(x, &self.forward, bias, kind, up, out)?)
+    }
+
     /// Adds to the gradients of W and b, and sets dx.
     pub(crate) fn backward(
         &self,
@@ -100,17 +113,27 @@ impl Linear {
         gradients: &mut Gradients,
         dx: &mut Tensor,
     ) -> Result<()> {
-        let of_input = |dx: &mut Tensor| linear(dy, &self.backward, None, Epilogue::None, dx);
+        self.backward_with(x, dy, gradients, |w| linear(dy, w, None, Epilogue::None, dx))
+    }
+
+    /// As [`Linear::backward`]; what becomes of dy·Wᵀ is `of_input`'s, which is given Wᵀ.
+    pub(crate) fn backward_with(
+        &self,
+        x: &Tensor,
+        dy: &Tensor,
+        gradients: &mut Gradients,
+        of_input: impl FnOnce(&Weight) -> fathom::Result<()> + Send,
+    ) -> Result<()> {
         match x.device() {
             // Two products that do not wait for each other.
             Device::Cpu => {
                 let of_parameters = || self.backward_parameters(x, dy, gradients);
-                let (parameters, input) = rayon::join(of_parameters, || of_input(dx));
+                let (parameters, input) = rayon::join(of_parameters, || of_input(&self.backward));
                 parameters.and(Ok(input?))
             }
             _ => {
                 self.backward_parameters(x, dy, gradients)?;
-                Ok(of_input(dx)?)
+                Ok(of_input(&self.backward)?)
             }
         }
     }

@@ -3,7 +3,7 @@
 use fathom::{
     Tensor,
     ops::{
-        activation::{Activation, activation, activation_backward},
+        activation::{Activation, linear_activation_backward},
         linear::Epilogue,
     },
 };
@@ -32,8 +32,7 @@ impl Mlp {
     /// Everything but the last product, which its caller adds to a residual stream.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Saved> {
         let [mut up, mut hidden] = [Tensor::empty(x.device()), Tensor::empty(x.device())];
-        self.up.forward(x, Epilogue::None, &mut up)?;
-        activation(self.activation, &up, &mut hidden)?;
+        self.up.forward_activation(x, self.activation, &mut up, &mut hidden)?;
         Ok(Saved { up, hidden })
     }
 
@@ -58,9 +57,10 @@ impl Mlp {
         gradients: &mut Gradients,
         dx: &mut Tensor,
     ) -> Result<()> {
-        let [mut dhidden, mut dup] = [Tensor::empty(x.device()), Tensor::empty(x.device())];
-        self.down.backward(&saved.hidden, dy, gradients, &mut dhidden)?;
-        activation_backward(self.activation, &saved.up, &dhidden, &mut dup)?;
+        let mut dup = Tensor::empty(x.device());
+        self.down.backward_with(&saved.hidden, dy, gradients, |w| {
+            linear_activation_backward(dy, w, self.activation, &saved.up, &mut dup)
+        })?;
         self.up.backward(x, &dup, gradients, dx)
     }
 }

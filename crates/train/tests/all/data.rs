@@ -53,6 +53,26 @@ fn answers_follow_from_their_steps() {
     }
 }
 
+/// Joined steps tell the same story: no operation is lost, none holds too many, and each ends with its result.
+#[test]
+fn joined_steps_hold_the_same_operations() {
+    let operations = |step: &String| step.matches(['+', '-', '*', '/']).count();
+    for difficulty in difficulties() {
+        for index in 0..100 {
+            let plain = generate(3, index, &difficulty).unwrap();
+            let joined = generate(3, index, &Difficulty { joined: 3, ..difficulty.clone() }).unwrap();
+            assert_eq!((&joined.question, &joined.answer), (&plain.question, &plain.answer));
+            assert!(joined.steps.iter().all(|step| (1..=3).contains(&operations(step))), "{joined:?}");
+            assert_eq!(joined.steps.iter().map(operations).sum::<usize>(), plain.steps.len(), "{joined:?}");
+            let ends: Vec<&str> = plain.steps.iter().map(|step| &step[step.find('=').unwrap()..]).collect();
+            assert!(
+                joined.steps.iter().all(|step| ends.contains(&&step[step.find('=').unwrap()..])),
+                "{joined:?}"
+            );
+        }
+    }
+}
+
 /// Whatever seeds and sizes: no question of one split stands in another.
 #[test]
 fn splits_share_no_question() {
