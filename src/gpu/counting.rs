@@ -34,8 +34,8 @@ pub struct Counting(Arc<Counter>);
 pub struct Counts {
     /// In the order in which they came.
     pub launches: Vec<Launched>,
-    /// Calls that hand launches to the stream: one for each graph of launches that came again, one for each other launch.
-    pub submissions: u64,
+    /// How many of them each call hands to the stream: all of a graph, where a list came again, or one.
+    pub submissions: Vec<usize>,
     /// From the host; weights aside.
     pub uploads: Copies,
     /// To the host.
@@ -113,7 +113,8 @@ struct Counter {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: Queue<()>,
+    /// A graph is its number of launches.
+    queue: Queue<usize>,
     counts: Counts,
     tables: Tables,
 }
@@ -158,21 +159,20 @@ impl Counter {
     }
 }
 
-/// Counts submissions.
 impl Submit for Counts {
-    type Graph = ();
+    type Graph = usize;
 
     fn submit(&mut self, _: &Launch<'_>) -> Result<()> {
-        self.submissions += 1;
+        self.submissions.push(1);
         Ok(())
     }
 
-    fn capture(&mut self, _: &List) -> Result<()> {
-        Ok(())
+    fn capture(&mut self, list: &List) -> Result<usize> {
+        Ok(list.iter().count())
     }
 
-    fn replay(&mut self, (): &()) -> Result<()> {
-        self.submissions += 1;
+    fn replay(&mut self, launches: &usize) -> Result<()> {
+        self.submissions.push(*launches);
         Ok(())
     }
 }

@@ -1,0 +1,136 @@
+//! What was counted, as Markdown.
+
+use fathom::counting::{Launched, Moved};
+use fathom_model::config::Config;
+
+use crate::{
+    floor::floor,
+    network::Lengths,
+    step::{Kind, Step},
+};
+
+/// Processors of an H200.
+const SMS: usize = 132;
+
+/// Bytes a second of a copy within its memory, read and written.
+const BANDWIDTH: f64 = 4.3e12;
+
+/// Seconds from one kernel of a graph to the next.
+const LAUNCH: f64 = 1.3e-6;
+
+/// Steps of one kind, by their number of rows.
+pub(crate) type Steps<'a> = (Kind, &'a [Step]);
+
+/// Launches, copies and bytes of a step, beside its floor.
+pub(crate) fn sums(network: &str, config: &Config, lengths: Lengths, steps: &[Steps<'_>]) {
+    println!(
+        "| {network} | N | launches | submissions | uploads | copies | weights, MB | keys and values, MB | activations, MB | of floor | floor at {} TB/s, µs | launches at {} µs, µs |",
+        BANDWIDTH / 1e12,
+        LAUNCH * 1e6
+    );
+    println!("|---|{}", "--:|".repeat(11));
+    for (kind, steps) in steps {
+        for step in *steps {
+            let counts = &step.counts;
+            let Moved { weights, cache, activations } =
+                counts.launches.iter().map(moved).fold(Moved::default(), |sum, moved| sum + moved);
+            let floor = floor(config, *kind, lengths.steps, step) as f64;
+            println!(
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.3} | {:.1} | {:.1} |",
+                title(*kind, config, step.positions),
+                step.rows,
+                counts.launches.len(),
+                counts.submissions.len(),
+                counts.uploads.calls,
+                counts.copies.calls,
+                megabytes(weights),
+                megabytes(cache),
+                megabytes(activations),
+                (weights + cache + activations) as f64 / floor,
+                1e6 * floor / BANDWIDTH,
+                1e6 * LAUNCH * counts.launches.len() as f64,
+            );
+        }
+    }
+    println!();
+}
+
+/// Each kind of launch of a step: its blocks, the waves in which they run, and how much of the waves they fill.
+pub(crate) fn kernels(network: &str, config: &Config, (kind, steps): Steps<'_>) {
+    let Some(first) = steps.first() else { return };
+    let blocks: String = steps.iter().map(|step| format!(" N = {} |", step.rows)).collect();
+    println!(
+        "| {network}, {} | launches |{blocks} MB at N = {} | N = {} |",
+        title(kind, config, first.positions),
+        first.rows,
+        steps[steps.len() - 1].rows
+    );
+    println!("|---|--:|{}--:|--:|", "--:|".repeat(steps.len()));
+    for (launches, count) in alike(steps) {
+        let fills: String = launches.iter().map(|launch| format!(" {} |", fill(launch))).collect();
+        let ends = [launches[0], launches[launches.len() - 1]];
+        let [one, all] = ends.map(|launch| megabytes(moved(launch).total()));
+        println!("| {} | {count} |{fills} {one} | {all} |", name(&launches));
+    }
+    println!();
+}
+
+fn title(kind: Kind, config: &Config, [shared, own]: [usize; 2]) -> String {
+    let kind = match (kind, config) {
+        (Kind::Token, _) => "token",
+        (Kind::Thought, Config::Huginn(_)) => "recurrence",
+        (Kind::Thought, _) => "latent step",
+    };
+    format!("{kind}, {shared} shared + {own}")
+}
+
+fn moved(launch: &Launched) -> Moved {
+    launch.moved.unwrap_or_default()
+}
+
+fn megabytes(bytes: u64) -> String {
+    let megabytes = bytes as f64 / 1e6;
+    match megabytes {
+        100.0.. => format!("{megabytes:.0}"),
+        1.0.. => format!("{megabytes:.1}"),
+        _ => format!("{megabytes:.3}"),
+    }
+}
+
+/// Launches of all numbers of rows that are the same one of a step, with how many are like them, in the order of the first.
+fn alike(steps: &[Step]) -> Vec<(Vec<&Launched>, usize)> {
+    let mut kinds: Vec<(Vec<&Launched>, usize)> = Vec::new();
+    let longest = steps.iter().map(|step| step.counts.launches.len()).max().unwrap_or(0);
+    for at in 0..longest {
+        let launches: Vec<_> = steps.iter().filter_map(|step| step.counts.launches.get(at)).collect();
+        match kinds.iter_mut().find(|(kind, _)| *kind == launches) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((launches, 1)),
+        }
+    }
+    kinds
+}
+
+/// Blocks, waves of a block a processor, and how many of the waves' places have one.
+fn fill(launch: &Launched) -> String {
+    let blocks: usize = launch.grid.iter().map(|&blocks| blocks as usize).product();
+    let waves = blocks.div_ceil(SMS);
+    format!("{blocks} / {waves} / {:.0} %", 100.0 * blocks as f64 / (waves * SMS) as f64)
+}
+
+/// The kernels' names; what they have in common once.
+fn name(launches: &[&Launched]) -> String {
+    let mut names: Vec<&str> = launches.iter().map(|launch| launch.kernel).collect();
+    names.dedup();
+    let [first, others @ ..] = &names[..] else { return String::new() };
+    let common = |name: &str| first.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+    let common = others.iter().map(|name| common(name)).min().unwrap_or(first.len());
+    let stem = first[..common].rfind('_').map_or(common, |at| at + 1);
+    match others {
+        [] => format!("`{first}`"),
+        _ => {
+            let ends: Vec<&str> = names.iter().map(|name| &name[stem..]).collect();
+            format!("`{}{}`", &first[..stem], ends.join("/"))
+        }
+    }
+}
