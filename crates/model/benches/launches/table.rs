@@ -1,6 +1,6 @@
 //! What was counted, as Markdown.
 
-use fathom::counting::{Launched, Moved};
+use fathom::counting::{Copies, Launched, Moved};
 use fathom_model::config::Config;
 
 use crate::{
@@ -24,11 +24,11 @@ pub(crate) type Steps<'a> = (Kind, &'a [Step]);
 /// Launches, copies and bytes of a step, beside its floor.
 pub(crate) fn sums(network: &str, config: &Config, lengths: Lengths, steps: &[Steps<'_>]) {
     println!(
-        "| {network} | N | launches | submissions | uploads | copies | weights, MB | keys and values, MB | activations, MB | of floor | floor at {} TB/s, µs | launches at {} µs, µs |",
+        "| {network} | N | launches | submissions | uploads | downloads | copies | weights, MB | keys and values, MB | activations, MB | bytes / floor | floor at {} TB/s, µs | launches at {} µs, µs |",
         BANDWIDTH / 1e12,
         LAUNCH * 1e6
     );
-    println!("|---|{}", "--:|".repeat(11));
+    println!("|---|{}", "--:|".repeat(12));
     for (kind, steps) in steps {
         for step in *steps {
             let counts = &step.counts;
@@ -36,13 +36,14 @@ pub(crate) fn sums(network: &str, config: &Config, lengths: Lengths, steps: &[St
                 counts.launches.iter().map(moved).fold(Moved::default(), |sum, moved| sum + moved);
             let floor = floor(config, *kind, lengths.steps, step) as f64;
             println!(
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.3} | {:.1} | {:.1} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.3} | {:.1} | {:.1} |",
                 title(*kind, config, step.positions),
                 step.rows,
                 counts.launches.len(),
                 counts.submissions.len(),
-                counts.uploads.calls,
-                counts.copies.calls,
+                copies(counts.uploads),
+                copies(counts.downloads),
+                copies(counts.copies),
                 megabytes(weights),
                 megabytes(cache),
                 megabytes(activations),
@@ -55,7 +56,7 @@ pub(crate) fn sums(network: &str, config: &Config, lengths: Lengths, steps: &[St
     println!();
 }
 
-/// Each kind of launch of a step: its blocks, the waves in which they run, and how much of the waves they fill.
+/// Each kind of launch of a step: its blocks, the waves of one a processor, and how full those are.
 pub(crate) fn kernels(network: &str, config: &Config, (kind, steps): Steps<'_>) {
     let Some(first) = steps.first() else { return };
     let blocks: String = steps.iter().map(|step| format!(" N = {} |", step.rows)).collect();
@@ -88,6 +89,15 @@ fn moved(launch: &Launched) -> Moved {
     launch.moved.unwrap_or_default()
 }
 
+/// Their number and bytes.
+fn copies(Copies { calls, bytes }: Copies) -> String {
+    match (calls, bytes) {
+        (0, _) => "–".into(),
+        (_, ..1000) => format!("{calls}: {bytes} B"),
+        _ => format!("{calls}: {:.1} kB", bytes as f64 / 1e3),
+    }
+}
+
 fn megabytes(bytes: u64) -> String {
     let megabytes = bytes as f64 / 1e6;
     match megabytes {
@@ -111,7 +121,8 @@ fn alike(steps: &[Step]) -> Vec<(Vec<&Launched>, usize)> {
     kinds
 }
 
-/// Blocks, waves of a block a processor, and how many of the waves' places have one.
+/// Blocks, waves of one a processor, and how full these are: blocks go to all processors in turn, so that one has as many
+/// as there are waves, side by side or one after the other.
 fn fill(launch: &Launched) -> String {
     let blocks: usize = launch.grid.iter().map(|&blocks| blocks as usize).product();
     let waves = blocks.div_ceil(SMS);
