@@ -68,9 +68,13 @@ pub(crate) fn kernels(network: &str, config: &Config, (kind, steps): Steps<'_>) 
     );
     println!("|---|--:|{}--:|--:|", "--:|".repeat(steps.len()));
     for (launches, count) in alike(steps) {
-        let fills: String = launches.iter().map(|launch| format!(" {} |", fill(launch))).collect();
-        let ends = [launches[0], launches[launches.len() - 1]];
-        let [one, all] = ends.map(|launch| megabytes(moved(launch).total()));
+        let fills: String =
+            launches.iter().map(|launch| format!(" {} |", launch.map_or("–".into(), fill))).collect();
+        let bytes = |launch: &Option<&Launched>| {
+            launch.map_or("–".into(), |launch| megabytes(moved(launch).total()))
+        };
+        let [one, all] =
+            [launches.first(), launches.last()].map(|launch| launch.map_or_else(String::new, bytes));
         println!("| {} | {count} |{fills} {one} | {all} |", name(&launches));
     }
     println!();
@@ -107,18 +111,29 @@ fn megabytes(bytes: u64) -> String {
     }
 }
 
-/// Launches of all numbers of rows that are the same one of a step, with how many are like them, in the order of the first.
-fn alike(steps: &[Step]) -> Vec<(Vec<&Launched>, usize)> {
-    let mut kinds: Vec<(Vec<&Launched>, usize)> = Vec::new();
-    let longest = steps.iter().map(|step| step.counts.launches.len()).max().unwrap_or(0);
-    for at in 0..longest {
-        let launches: Vec<_> = steps.iter().filter_map(|step| step.counts.launches.get(at)).collect();
+/// A launch for each number of rows; `None` where there is none for so few.
+type Alike<'a> = Vec<Option<&'a Launched>>;
+
+/// Launches that are the same one of the steps, with how many are like them, in the order of the first.
+fn alike(steps: &[Step]) -> Vec<(Alike<'_>, usize)> {
+    let mut kinds: Vec<(Alike<'_>, usize)> = Vec::new();
+    let Some(longest) = steps.iter().max_by_key(|step| step.counts.launches.len()) else { return kinds };
+    let mut left: Vec<_> = steps.iter().map(|step| step.counts.launches.iter().peekable()).collect();
+    for launch in &longest.counts.launches {
+        let same = |other: &&Launched| operation(other.kernel) == operation(launch.kernel);
+        let launches: Alike<'_> = left.iter_mut().map(|left| left.next_if(same)).collect();
         match kinds.iter_mut().find(|(kind, _)| *kind == launches) {
             Some((_, count)) => *count += 1,
             None => kinds.push((launches, 1)),
         }
     }
     kinds
+}
+
+/// A kernel's name without the size of its tiles.
+fn operation(kernel: &str) -> &str {
+    let sizes = ["_16", "_64", "_128", "_skinny", "_medium", "_tall"];
+    sizes.iter().find_map(|size| kernel.strip_suffix(size)).unwrap_or(kernel)
 }
 
 /// Blocks, waves of one a processor, and how full these are: blocks go to all processors in turn, so that one has as many
@@ -130,18 +145,11 @@ fn fill(launch: &Launched) -> String {
 }
 
 /// The kernels' names; what they have in common once.
-fn name(launches: &[&Launched]) -> String {
-    let mut names: Vec<&str> = launches.iter().map(|launch| launch.kernel).collect();
+fn name(launches: &Alike<'_>) -> String {
+    let mut names: Vec<&str> = launches.iter().flatten().map(|launch| launch.kernel).collect();
     names.dedup();
     let [first, others @ ..] = &names[..] else { return String::new() };
-    let common = |name: &str| first.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    let common = others.iter().map(|name| common(name)).min().unwrap_or(first.len());
-    let stem = first[..common].rfind('_').map_or(common, |at| at + 1);
-    match others {
-        [] => format!("`{first}`"),
-        _ => {
-            let ends: Vec<&str> = names.iter().map(|name| &name[stem..]).collect();
-            format!("`{}{}`", &first[..stem], ends.join("/"))
-        }
-    }
+    let stem = operation(first);
+    let sizes = others.iter().map(|name| name.trim_start_matches(stem).replace('_', "/"));
+    format!("`{first}{}`", sizes.collect::<String>())
 }
