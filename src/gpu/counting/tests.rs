@@ -51,6 +51,18 @@ fn product(device: &Device, epilogue: Epilogue<'_>, of: DType) -> Result<()> {
     linear(&x, &w, Some(&bias), epilogue, &mut out)
 }
 
+/// Attention of the last rows of one sequence of so many positions, a tile's worth or fewer.
+fn prefill(device: &Device, dtype: DType, count: usize) -> Result<()> {
+    let mut sequence = Sequence::new(device, Layout { width: HEADS.dim, dtype, slots: 1 });
+    let first = sequence.admit(PROMPT);
+    let row = [0.25; HEADS.dim];
+    sequence.write(0, first, vec![(&row[..], &row[..]); PROMPT])?;
+    let visible = PROMPT + 1 - count..=PROMPT;
+    let queries: Vec<_> = visible.map(|visible| Query { sequence: 0, visible }).collect();
+    let q = rows(device, dtype, count, HEADS.dim)?;
+    attention(&q, HEADS, &[sequence], &[0], &queries, &mut Tensor::operand(device, dtype))
+}
+
 /// Projection, then attention of each row to the prompt and itself.
 fn attend(device: &Device) -> Result<()> {
     let (x, w) = (rows(device, DType::Bf16, ROWS, K)?, weight(device, K, HEADS.fused_width())?);
@@ -161,6 +173,19 @@ fn a_shared_prompt_is_read_once() {
     assert_eq!(project.moved, moved(weights, ROWS * position, activations));
     assert_eq!((attend.kernel, attend.grid, attend.block), ("attention_decode_bf16_16", [1, 1, 1], 256));
     assert_eq!(attend.moved, moved(0, (PROMPT + ROWS) * position, 2 * queries));
+}
+
+/// What each row of a run sees more than the one before is within what the last one sees.
+#[test]
+fn a_run_reads_its_sequence_once() {
+    for (dtype, kernel) in [(DType::Bf16, "attention_prefill_bf16_16"), (DType::F32, "attention_f32")] {
+        let counting = Counting::sm_80();
+        prefill(&counting.device(), dtype, 5).unwrap();
+        let [attend] = counting.take().launches[..] else { panic!("one launch") };
+        let row = (HEADS.dim * dtype.bytes()) as u64;
+        let moved = Moved { weights: 0, cache: PROMPT as u64 * 2 * row, activations: 5 * 2 * row };
+        assert_eq!((attend.kernel, attend.moved), (kernel, Some(moved)));
+    }
 }
 
 /// A weight of two terabytes is its shape, and what is read from a device that computes nothing is no value.
