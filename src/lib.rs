@@ -39,7 +39,7 @@ mod cpu;
 mod device;
 mod error;
 #[cfg_attr(
-    not(any(feature = "cuda", feature = "emulator")),
+    not(any(feature = "counting", feature = "cuda", feature = "emulator")),
     allow(dead_code, unused_imports, reason = "nothing runs kernels in a build without either")
 )]
 mod gpu;
@@ -56,6 +56,9 @@ pub use device::{DType, Device};
 pub use error::{Error, Result};
 #[cfg(feature = "emulator")]
 pub use gpu::Emulated;
+#[cfg(feature = "counting")]
+#[doc(hidden)]
+pub use gpu::counting;
 pub use gpu::{Gpu, Graphs};
 pub use perturb::{Keep, Perturb};
 pub use tensor::Tensor;

@@ -50,7 +50,10 @@ impl Weight {
     ) -> Result<Self> {
         let memory = match device {
             Device::Cpu => Memory::Panels(panels(dtype, k, n, element)),
-            Device::Gpu(gpu) => Memory::Columns(Buffer::holding(gpu, &columns(dtype, k, n, element))?),
+            Device::Gpu(gpu) => {
+                let bytes = n * gpu::pitch(k) * dtype.bytes();
+                Memory::Columns(Buffer::of(gpu, bytes, || columns(dtype, k, n, element))?)
+            }
         };
         Ok(Self { device: device.clone(), dtype, k, n, memory })
     }

@@ -29,6 +29,11 @@ impl Buffer {
         Ok(buffer)
     }
 
+    /// Memory of `bytes` bytes that holds what `contents` makes, which is not made on a device that computes nothing.
+    pub(crate) fn of(gpu: &Gpu, bytes: usize, contents: impl FnOnce() -> Vec<u8>) -> Result<Self> {
+        if gpu.executor().computes() { Self::holding(gpu, &contents()) } else { Self::new(gpu, bytes) }
+    }
+
     /// Memory that stays its owner's.
     ///
     /// # Safety

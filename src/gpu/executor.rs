@@ -136,4 +136,9 @@ pub(crate) trait Executor: Debug + Send + Sync {
 
     /// Whether kernels of sm_90a run.
     fn hopper(&self) -> bool;
+
+    /// Whether it runs what it is given: one that only counts needs no weights' elements.
+    fn computes(&self) -> bool {
+        true
+    }
 }

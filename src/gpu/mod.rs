@@ -11,11 +11,13 @@ pub(crate) mod params;
 mod session;
 mod tile;
 
+#[cfg(feature = "counting")]
+pub mod counting;
 #[cfg(feature = "cuda")]
 pub(crate) mod cuda;
 #[cfg(feature = "emulator")]
 mod emulated;
-#[cfg(any(test, feature = "cuda", feature = "emulator"))]
+#[cfg(any(test, feature = "counting", feature = "cuda", feature = "emulator"))]
 mod queue;
 
 pub(crate) mod activation;

@@ -31,7 +31,7 @@ pub struct Draw {
 }
 
 /// The coordinates of one row's draws, its site and channels aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Coordinates {
     /// Whose randomness.
     pub draw: Draw,

@@ -11,7 +11,10 @@ mod record;
 mod rows;
 mod score;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use fathom::{
     Result as OpResult, Tensor, Weight,
@@ -28,6 +31,8 @@ use fathom::{
     },
     random::{Coordinates, Site, truncated_normals},
 };
+
+use rayon::prelude::*;
 
 pub use cache::CachePolicy;
 pub use exit::{Criterion, Exit, ExitMonitor};
@@ -343,17 +348,32 @@ impl Huginn {
         sandwich(stack, x, rotation, runs, slots, inner)
     }
 
-    /// s_0 of every row, like-init: σ·√h times a normal truncated at ±3 (spec huginn §1.7).
+    /// s_0 of every row, like-init: σ·√h times a normal truncated at ±3 (spec huginn §1.7). Rows of the same coordinates,
+    /// as trajectories have where nothing resamples it, are drawn once.
     ///
     /// # Errors
     /// No memory on the device.
     pub fn initial_state(&self, rows: &[Coordinates]) -> OpResult<Tensor> {
-        let width = self.width();
-        let mut state = vec![0.0; rows.len() * width];
-        for (row, &at) in state.chunks_mut(width).zip(rows) {
+        let (width, device) = (self.width(), self.tokens.device());
+        let (mut places, mut distinct) = (HashMap::new(), Vec::new());
+        let mut place = |at: Coordinates| {
+            *places.entry(at).or_insert_with(|| {
+                distinct.push(at);
+                distinct.len() - 1
+            })
+        };
+        let chosen: Vec<usize> = rows.iter().map(|&at| place(at)).collect();
+        let mut drawn = vec![0.0; distinct.len() * width];
+        drawn.par_chunks_mut(width).zip(&distinct).for_each(|(row, &at)| {
             truncated_normals(row, at, Site::State);
             row.iter_mut().for_each(|x| *x *= self.state_std);
+        });
+        let drawn = Tensor::new(device, distinct.len(), width, drawn)?;
+        if distinct.len() == rows.len() {
+            return Ok(drawn);
         }
-        Tensor::new(self.tokens.device(), rows.len(), width, state)
+        let mut state = Tensor::empty(device);
+        drawn.select(&chosen, &mut state)?;
+        Ok(state)
     }
 }

@@ -35,6 +35,12 @@ fn initial_states_are_like_init() {
         let largest = state.data().iter().fold(0.0f32, |m, x| m.max(x.abs()));
         assert!(largest <= 3.0 * 0.4f32.sqrt() + 1e-5 && largest > 1.7, "{largest}");
         assert_eq!(huginn.initial_state(&[at(3)]).unwrap().row(0), state.row(3), "a row stands alone");
+        let again = huginn.initial_state(&[at(3), at(1), at(3)]).unwrap();
+        assert_eq!(
+            [0, 1, 2].map(|row| again.row(row)),
+            [3, 1, 3].map(|row| state.row(row)),
+            "rows drawn once"
+        );
     });
 }
 

@@ -6,6 +6,7 @@ mod chains;
 mod forms;
 mod generate;
 mod huginn;
+mod launches;
 mod parity;
 mod passes;
 mod record;
