@@ -115,7 +115,7 @@ pub(crate) fn swiglu([gate, up]: [f32; 2]) -> f32 {
 
 /// The derivatives of [`swiglu`] by gate and up: up·s·(1 + gate·(1 − s)) and gate·s with s = 1/(1 + e^(−gate)).
 #[inline(always)]
-fn swiglu_slopes([gate, up]: [f32; 2]) -> [f32; 2] {
+pub(crate) fn swiglu_slopes([gate, up]: [f32; 2]) -> [f32; 2] {
     let (s, rest) = sigmoid(exp(-gate));
     [up * (s * (1.0 + gate * rest)), gate * s]
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::{
-    activation::{activation_backward_row, gelu_erf, gelu_tanh, gelu_tanh_slope, swiglu},
+    activation::{activation_backward_row, gelu_erf, gelu_tanh, gelu_tanh_slope, swiglu, swiglu_slopes},
     columns::add_rows,
     gemm::{Left, Shared, tiles},
     matrix::Matrix,
@@ -94,10 +94,10 @@ pub(crate) fn linear_activation_backward(
             // SAFETY: this tile's columns of this row belong to this call alone.
             let dx = unsafe { out.piece(row, inputs * column, inputs * PANEL) };
             let x = &x[row * width + inputs * column..][..dx.len()];
-            if let (Activation::GeluTanh, Some(dx), Some(x)) = (kind, dx.first_chunk_mut(), x.first_chunk()) {
-                panel_gelu_tanh_backward(x, sums, dx);
-            } else {
-                activation_backward_row(kind, x, &sums[..dx.len() / inputs], dx);
+            match (kind, dx.len() == inputs * PANEL) {
+                (Activation::GeluTanh, true) => panel_gelu_tanh_backward(x, sums, dx),
+                (Activation::SwiGlu, true) => panel_swiglu_backward(x, sums, dx),
+                _ => activation_backward_row(kind, x, &sums[..dx.len() / inputs], dx),
             }
         }
     });
@@ -128,12 +128,40 @@ pub(crate) fn linear_backward_bias(dy: &[f32], db: &mut [f32]) {
 }
 
 widest! {
-    /// As the row's, of a panel's width: whole vectors without a rest.
-    fn panel_gelu_tanh_backward(x: &[f32; PANEL], dy: &[f32; PANEL], dx: &mut [f32; PANEL]) {
+    /// As of a row, of a panel's width: whole vectors without a rest.
+    fn panel_gelu_tanh_backward(x: &[f32], dy: &[f32; PANEL], dx: &mut [f32]) {
+        let (Some(x), Some(dx)) = (x.first_chunk::<PANEL>(), dx.first_chunk_mut::<PANEL>()) else { return };
         for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
             *dx = dy * gelu_tanh_slope(*x);
         }
     }
+}
+
+widest! {
+    /// As [`panel_gelu_tanh_backward`], the pairs taken apart and put together again.
+    fn panel_swiglu_backward(x: &[f32], dy: &[f32; PANEL], dx: &mut [f32]) {
+        let (Some(x), Some(dx)) = (x.as_chunks().0.first_chunk::<PANEL>(), dx.as_chunks_mut().0.first_chunk_mut::<PANEL>())
+        else {
+            return;
+        };
+        let [mut gates, mut ups] = parted(x);
+        for ((gate, up), dy) in gates.iter_mut().zip(&mut ups).zip(dy) {
+            [*gate, *up] = swiglu_slopes([*gate, *up]).map(|slope| dy * slope);
+        }
+        for ((dx, gate), up) in dx.iter_mut().zip(gates).zip(ups) {
+            *dx = [gate, up];
+        }
+    }
+}
+
+/// The first and the second of all pairs.
+#[inline(always)]
+fn parted<const N: usize>(pairs: &[[f32; 2]; N]) -> [[f32; N]; 2] {
+    let mut parts = [[0.0; N]; 2];
+    for (lane, &[first, second]) in pairs.iter().enumerate() {
+        (parts[0][lane], parts[1][lane]) = (first, second);
+    }
+    parts
 }
 
 /// Where a tile stands in the result.
@@ -195,8 +223,14 @@ widest! {
         for (i, sums) in sums.iter().enumerate() {
             // SAFETY: as in `each`; half as many columns come out as went in.
             let piece = unsafe { place.out.piece(place.row + i, place.column / 2, PANEL / 2) };
-            for (out, pair) in piece.iter_mut().zip(sums.as_chunks().0) {
-                *out = swiglu(*pair);
+            let Some(pairs) = sums.as_chunks().0.first_chunk::<{ PANEL / 2 }>() else { return };
+            let [mut out, ups] = parted(pairs);
+            for (gate, up) in out.iter_mut().zip(ups) {
+                *gate = swiglu([*gate, up]);
+            }
+            match piece.first_chunk_mut() {
+                Some(whole) => *whole = out,
+                None => piece.copy_from_slice(&out[..piece.len()]),
             }
         }
     }
