@@ -69,7 +69,7 @@ pub fn activation_backward(kind: Activation, x: &Tensor, dy: &Tensor, dx: &mut T
     }
 }
 
-/// Sets up = x·W + b and out = f(up): [`linear`] and [`activation`] in one pass where that is faster, as the gradient needs
+/// Sets up = x·W + b and out = f(up): [`linear()`] and [`activation`] in one pass where that is faster, as the gradient needs
 /// both. The same bits.
 ///
 /// # Errors
@@ -98,7 +98,7 @@ pub fn linear_activation(
     Ok(())
 }
 
-/// Sets dup = f'(up)·(dy·W): [`linear`] and [`activation_backward`] in one pass where that is faster. The same bits.
+/// Sets dup = f'(up)·(dy·W): [`linear()`] and [`activation_backward`] in one pass where that is faster. The same bits.
 ///
 /// # Errors
 /// As those two.

@@ -12,7 +12,7 @@ use fathom::{Tensor, kv::Sequence};
 use super::{Cost, Decoding, Dice, Die, Emitted, Preset, Settings, carried, check, end, logits, sampling};
 use crate::{
     error::{Error, Result},
-    huginn::{ExitMonitor, Huginn},
+    huginn::{ExitMonitor, Huginn, check_each},
     pass::{Disturbance, Run, last_rows},
     scratch::Scratch,
 };
@@ -175,30 +175,25 @@ impl<'m> Lanes<'m> {
         let (rule, steps) = (self.settings.exit, self.settings.steps);
         let by_logits = rule.is_some_and(|rule| rule.criterion.needs_logits());
         let stale = self.lock_step() && by_logits;
+        let is_due = |lane: &Lane| {
+            let due = lane.t > 0 && rule.is_some_and(|rule| rule.due(lane.t - 1));
+            due && lane.exited.is_none() && lane.monitor.is_some()
+        };
+        let due: Vec<bool> = self.lanes.iter().map(is_due).collect();
+        // The published code takes the logits of the last check at the cap (spec huginn §9.19).
+        let capped = |(lane, due): (&Lane, &bool)| {
+            lane.t == steps && lane.exited.is_none() && !(stale && !due && lane.checked.is_some())
+        };
+        let mut wanted: Vec<bool> = self.lanes.iter().zip(&due).map(capped).collect();
         let mut exits = vec![false; self.lanes.len()];
-        let mut wanted = Vec::new();
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            let due = lane.exited.is_none()
-                && lane.monitor.is_some()
-                && lane.t > 0
-                && rule.is_some_and(|rule| rule.due(lane.t - 1));
-            if let (true, false, Some(monitor)) = (due, by_logits, &mut lane.monitor) {
-                exits[index] = monitor.check(&lane.state, &Tensor::empty(lane.state.device()))?.exit;
-            }
-            // The published code takes the logits of the last check at the cap (spec huginn §9.19).
-            let capped =
-                lane.t == steps && lane.exited.is_none() && !(stale && !due && lane.checked.is_some());
-            if exits[index] || capped || (due && by_logits) {
-                wanted.push((index, due && by_logits));
-            }
-        }
-        let found = self.coda(&wanted.iter().map(|(index, _)| *index).collect::<Vec<_>>())?;
-        for ((index, compare), logits) in wanted.into_iter().zip(found) {
-            let lane = &mut self.lanes[index];
-            if let (true, Some(monitor)) = (compare, &mut lane.monitor) {
-                exits[index] = monitor.check(&lane.state, &logits)?.exit;
-            }
-            lane.checked = Some(logits);
+        if by_logits {
+            wanted.iter_mut().zip(&due).for_each(|(wanted, due)| *wanted |= due);
+            self.read_out(&wanted)?;
+            self.check(&due, &mut exits)?;
+        } else {
+            self.check(&due, &mut exits)?;
+            wanted.iter_mut().zip(&exits).for_each(|(wanted, exit)| *wanted |= exit);
+            self.read_out(&wanted)?;
         }
         for (lane, exit) in self.lanes.iter_mut().zip(exits) {
             if lane.exited.is_none() && (exit || lane.t == steps) {
@@ -211,37 +206,53 @@ impl<'m> Lanes<'m> {
         Ok(())
     }
 
-    /// The logits of the last row of some lanes, by a coda over all of their rows.
-    fn coda(&mut self, wanted: &[usize]) -> Result<Vec<Tensor>> {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
+    /// Sets who of those that are due exits, all compared together.
+    fn check(&mut self, due: &[bool], exits: &mut [bool]) -> Result<()> {
+        let by_logits = self.settings.exit.is_some_and(|rule| rule.criterion.needs_logits());
+        let (mut places, mut checks) = (Vec::new(), Vec::new());
+        for ((index, lane), _) in self.lanes.iter_mut().enumerate().zip(due).filter(|(_, due)| **due) {
+            if let Some(monitor) = &mut lane.monitor {
+                let newest = lane.checked.as_ref().filter(|_| by_logits).unwrap_or(&lane.state);
+                places.push(index);
+                checks.push((monitor, newest));
+            }
         }
+        for (index, found) in places.into_iter().zip(check_each(&mut checks)?) {
+            exits[index] = found.exit;
+        }
+        Ok(())
+    }
+
+    /// Sets the logits of the last row of the lanes that are wanted, by a coda over all of their rows.
+    fn read_out(&mut self, wanted: &[bool]) -> Result<()> {
         let Self { model, lanes, scratch, cost, .. } = self;
-        let mut chosen: Vec<&mut Lane> = lanes
-            .iter_mut()
-            .enumerate()
-            .filter(|(index, _)| wanted.contains(index))
-            .map(|(_, lane)| lane)
-            .collect();
+        let chosen = lanes.iter_mut().zip(wanted).filter(|(_, wanted)| **wanted);
+        let mut chosen: Vec<&mut Lane> = chosen.map(|(lane, _)| lane).collect();
+        if chosen.is_empty() {
+            return Ok(());
+        }
         let state = gathered(&chosen, |lane| &lane.state)?;
         let mut runs = revisited(&mut chosen)?;
         let mut last = Tensor::empty(state.device());
         model.coda(&state, &mut runs, scratch)?.select(&last_rows(&runs), &mut last)?;
         cost.coda_passes += 1;
         let all = logits(model, &last)?;
-        let row = |index| {
-            let mut row = Tensor::empty(all.device());
-            all.select(&[index], &mut row)?;
-            Ok(row)
-        };
-        (0..wanted.len()).map(row).collect()
+        for (row, lane) in chosen.into_iter().enumerate() {
+            all.select(&[row], lane.checked.insert(Tensor::empty(all.device())))?;
+        }
+        Ok(())
     }
 
     fn choose(&mut self) -> Result<()> {
         let Self { model, settings, lanes, emitted, .. } = self;
+        let exited: Vec<(&Tensor, usize)> =
+            lanes.iter().filter_map(|lane| lane.exited.as_ref()).map(|(logits, _)| (logits, 0)).collect();
+        let mut all = Tensor::empty(model.head().device());
+        all.gather(&exited)?;
+        let mut found = all.to_rows()?.into_iter();
         for lane in lanes.iter_mut() {
-            let Some((logits, steps)) = lane.exited.take() else { continue };
-            let mut logits = logits.to_vec()?;
+            let Some((_, steps)) = lane.exited.take() else { continue };
+            let Some(mut logits) = found.next() else { continue };
             settings.sampling.penalise(&mut logits, &lane.text);
             let probabilities = settings.sampling.probabilities(&logits, settings.preset);
             let position = lane.text.len();

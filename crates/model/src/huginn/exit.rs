@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use fathom::{
-    Error, Result, Tensor,
+    Device, Error, Result, Tensor,
     ops::{add::add, distance::distance, entropy::entropy, scale::scale},
 };
 
@@ -106,7 +106,6 @@ pub struct ExitMonitor {
     count: usize,
     /// s_{t−1} − s_{t−2}.
     change: Option<Tensor>,
-    sums: Tensor,
 }
 
 impl ExitMonitor {
@@ -115,7 +114,6 @@ impl ExitMonitor {
         Self {
             criterion,
             threshold,
-            sums: Tensor::empty(initial.device()),
             state: initial,
             entropy: 100.0,
             logits: None,
@@ -131,69 +129,150 @@ impl ExitMonitor {
     /// # Errors
     /// A state of another shape than before; logits that are missing; what went wrong on the device.
     pub fn check(&mut self, state: &Tensor, logits: &Tensor) -> Result<Exit> {
-        let value = match self.criterion {
-            Criterion::EntropyDiff => {
-                let [entropy, _] = self.compare(logits, 0.0)?;
-                (entropy - std::mem::replace(&mut self.entropy, entropy)).abs()
-            }
-            Criterion::Kl => self.compare(logits, 0.0)?[1],
-            Criterion::MinpKl => self.compare(logits, 0.1)?[1],
-            Criterion::ArgmaxStability => {
-                let best = logits
-                    .to_vec()?
-                    .into_iter()
-                    .enumerate()
-                    .fold((0, f32::NEG_INFINITY), |b, (i, x)| if x > b.1 { (i, x) } else { b });
-                let stays = self.token.replace(best.0) == Some(best.0);
-                self.count = if stays { self.count + 1 } else { 0 };
-                self.count as f64
-            }
-            Criterion::LatentDiff => self.mean(state, |[difference, norm, ..]| difference / norm)?,
-            Criterion::Cosine => self.mean(state, |[_, new, old, product]| 1.0 - product / (new * old))?,
-            Criterion::SecondDifference => self.second_difference(state)?,
-        };
+        let newest = if self.criterion.needs_logits() { logits } else { state };
+        let exit = check_each(&mut [(self, newest)])?.pop();
+        exit.ok_or_else(missing)
+    }
+
+    /// Whether the value that the criterion has come to passes the threshold.
+    fn exit(&self, value: f64) -> Exit {
         let value = value as f32;
-        let exit = if self.criterion == Criterion::ArgmaxStability {
-            value >= self.threshold
-        } else {
-            value < self.threshold
+        let exit = match self.criterion {
+            Criterion::ArgmaxStability => value >= self.threshold,
+            _ => value < self.threshold,
         };
-        Ok(Exit { value, exit })
+        Exit { value, exit }
     }
+}
 
-    /// Entropy of the logits, and their KL from the previous ones, uniform at first.
-    fn compare(&mut self, logits: &Tensor, min_p: f32) -> Result<[f64; 2]> {
-        entropy(logits, self.logits.as_ref(), min_p, &mut self.sums)?;
-        self.logits = Some(logits.clone());
-        let missing = || Error::Shape { operation: "exit", what: "no logits to compare".into() };
-        self.rows()?.first().copied().ok_or_else(missing)
+/// A sequence's monitor with what its criterion compares: the newest state `[positions, h]` or logits `[1, V]`.
+type Check<'a> = (&'a mut ExitMonitor, &'a Tensor);
+
+/// As [`ExitMonitor::check`], of several sequences under one criterion: their rows go through the device together, and there is
+/// one wait for all of them.
+pub(crate) fn check_each(checks: &mut [Check<'_>]) -> Result<Vec<Exit>> {
+    let Some((first, _)) = checks.first() else { return Ok(Vec::new()) };
+    let values = match first.criterion {
+        Criterion::EntropyDiff => {
+            let found = distributions(checks, 0.0)?;
+            let entropies = checks.iter_mut().map(|(monitor, _)| &mut monitor.entropy).zip(found);
+            entropies.map(|(kept, [new, _])| (new - std::mem::replace(kept, new)).abs()).collect()
+        }
+        Criterion::Kl => distributions(checks, 0.0)?.into_iter().map(|[_, kl]| kl).collect(),
+        Criterion::MinpKl => distributions(checks, 0.1)?.into_iter().map(|[_, kl]| kl).collect(),
+        Criterion::ArgmaxStability => stability(checks)?,
+        Criterion::LatentDiff => means(checks, |[difference, norm, ..]| difference / norm)?,
+        Criterion::Cosine => means(checks, |[_, new, old, product]| 1.0 - product / (new * old))?,
+        Criterion::SecondDifference => second_differences(checks)?,
+    };
+    Ok(checks.iter().zip(values).map(|((monitor, _), value)| monitor.exit(value)).collect())
+}
+
+/// Entropy of each one's logits, and their KL from the previous ones, uniform at first.
+fn distributions(checks: &mut [Check<'_>], min_p: f32) -> Result<Vec<[f64; 2]>> {
+    let mut found = vec![[0.0; 2]; checks.len()];
+    for begun in [false, true] {
+        let of = |(_, (monitor, _)): &(usize, &Check<'_>)| monitor.logits.is_some() == begun;
+        let (places, members): (Vec<usize>, Vec<&Check<'_>>) = checks.iter().enumerate().filter(of).unzip();
+        if members.is_empty() {
+            continue;
+        }
+        let new = stacked(members.iter().map(|(_, logits)| *logits))?;
+        let old = stacked(members.iter().filter_map(|(monitor, _)| monitor.logits.as_ref()))?;
+        if new.rows() != places.len() {
+            return Err(missing());
+        }
+        let mut sums = Tensor::empty(new.device());
+        entropy(&new, begun.then_some(&old), min_p, &mut sums)?;
+        places.into_iter().zip(rows(&sums)?).for_each(|(place, row)| found[place] = row);
     }
+    checks.iter_mut().for_each(|(monitor, logits)| monitor.logits = Some(logits.clone()));
+    Ok(found)
+}
 
-    /// Mean of `value` over positions, of the distances between the state and the previous one.
-    fn mean(&mut self, state: &Tensor, value: impl Fn([f64; 4]) -> f64) -> Result<f64> {
-        distance(state, &self.state, &mut self.sums)?;
-        self.state = state.clone();
-        let rows = self.rows()?;
-        Ok(rows.iter().map(|&row| value(row)).sum::<f64>() / rows.len() as f64)
+/// For how many checks running each one's arg-max has stayed.
+fn stability(checks: &mut [Check<'_>]) -> Result<Vec<f64>> {
+    let logits = stacked(checks.iter().map(|(_, logits)| *logits))?.to_rows()?;
+    if logits.len() != checks.len() {
+        return Err(missing());
     }
+    let stays = |((monitor, _), logits): (&mut Check<'_>, Vec<f32>)| {
+        let first = (0, f32::NEG_INFINITY);
+        let best = logits.into_iter().enumerate().fold(first, |b, (i, x)| if x > b.1 { (i, x) } else { b }).0;
+        let stays = monitor.token.replace(best) == Some(best);
+        monitor.count = if stays { monitor.count + 1 } else { 0 };
+        monitor.count as f64
+    };
+    Ok(checks.iter_mut().zip(logits).map(stays).collect())
+}
 
-    /// Infinite at the first check, which has no change to compare.
-    fn second_difference(&mut self, state: &Tensor) -> Result<f64> {
-        let mut change = std::mem::replace(&mut self.state, state.clone());
+/// Mean over each one's positions of `value`, of the distances between the state and the previous one.
+fn means(checks: &mut [Check<'_>], value: impl Fn([f64; 4]) -> f64) -> Result<Vec<f64>> {
+    let pairs: Vec<_> = checks.iter().map(|(monitor, state)| (*state, &monitor.state)).collect();
+    let found = distances(&pairs)?;
+    checks.iter_mut().for_each(|(monitor, state)| monitor.state = state.clone());
+    let mean = |rows: Vec<[f64; 4]>| rows.iter().map(|&row| value(row)).sum::<f64>() / rows.len() as f64;
+    Ok(found.into_iter().map(mean).collect())
+}
+
+/// Infinite at a first check, which has no change to compare.
+fn second_differences(checks: &mut [Check<'_>]) -> Result<Vec<f64>> {
+    let mut changes = Vec::with_capacity(checks.len());
+    for (monitor, state) in &mut *checks {
+        let mut change = std::mem::replace(&mut monitor.state, state.clone());
         scale(&mut change, -1.0)?;
         add(&mut change, state)?;
-        let Some(before) = self.change.replace(change.clone()) else { return Ok(f64::INFINITY) };
-        distance(&change, &before, &mut self.sums)?;
-        let changes: Vec<[f64; 4]> = self.rows()?;
-        distance(state, &before, &mut self.sums)?;
-        let states: Vec<[f64; 4]> = self.rows()?;
-        let of_row = |(change, state): (&[f64; 4], &[f64; 4])| change[0] / state[1];
-        Ok(changes.iter().zip(&states).map(of_row).sum::<f64>() / changes.len().max(1) as f64)
+        changes.push(monitor.change.replace(change));
     }
+    let (mut of_changes, mut of_states) = (Vec::new(), Vec::new());
+    for ((monitor, state), before) in checks.iter().zip(&changes) {
+        if let (Some(change), Some(before)) = (&monitor.change, before) {
+            of_changes.push((change, before));
+            of_states.push((*state, before));
+        }
+    }
+    let (of_changes, of_states) = (distances(&of_changes)?, distances(&of_states)?);
+    let ratio = |(change, state): (&[f64; 4], &[f64; 4])| change[0] / state[1];
+    let mean = |(changes, states): (Vec<[f64; 4]>, Vec<[f64; 4]>)| {
+        changes.iter().zip(&states).map(ratio).sum::<f64>() / changes.len().max(1) as f64
+    };
+    let mut means = of_changes.into_iter().zip(of_states).map(mean);
+    let value = |before: &Option<Tensor>| before.as_ref().and_then(|_| means.next()).unwrap_or(f64::INFINITY);
+    Ok(changes.iter().map(value).collect())
+}
 
-    fn rows<const N: usize>(&self) -> Result<Vec<[f64; N]>> {
-        let sums = self.sums.to_vec()?;
-        let (rows, _) = sums.as_chunks::<N>();
-        Ok(rows.iter().map(|row| row.map(f64::from)).collect())
+/// [`distance`] of each pair, row by row.
+fn distances(pairs: &[(&Tensor, &Tensor)]) -> Result<Vec<Vec<[f64; 4]>>> {
+    if let Some((x, y)) = pairs.iter().find(|(x, y)| x.rows() != y.rows()) {
+        let what = format!("{} positions, {} at the check before", x.rows(), y.rows());
+        return Err(Error::Shape { operation: "exit", what });
     }
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (new, old) = (stacked(pairs.iter().map(|pair| pair.0))?, stacked(pairs.iter().map(|pair| pair.1))?);
+    let mut sums = Tensor::empty(new.device());
+    distance(&new, &old, &mut sums)?;
+    let mut rows = rows(&sums)?.into_iter();
+    Ok(pairs.iter().map(|(x, _)| rows.by_ref().take(x.rows()).collect()).collect())
+}
+
+/// The rows of all of them, one behind the other.
+fn stacked<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Result<Tensor> {
+    let rows: Vec<(&Tensor, usize)> =
+        tensors.flat_map(|tensor| (0..tensor.rows()).map(move |row| (tensor, row))).collect();
+    let device = rows.first().map_or(&Device::Cpu, |(tensor, _)| tensor.device());
+    let mut all = Tensor::empty(device);
+    all.gather(&rows)?;
+    Ok(all)
+}
+
+fn rows<const N: usize>(sums: &Tensor) -> Result<Vec<[f64; N]>> {
+    let sums = sums.to_vec()?;
+    let (rows, _) = sums.as_chunks::<N>();
+    Ok(rows.iter().map(|row| row.map(f64::from)).collect())
+}
+
+fn missing() -> Error {
+    Error::Shape { operation: "exit", what: "no logits to compare".into() }
 }

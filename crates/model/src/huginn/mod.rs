@@ -35,6 +35,7 @@ use fathom::{
 use rayon::prelude::*;
 
 pub use cache::CachePolicy;
+pub(crate) use exit::check_each;
 pub use exit::{Criterion, Exit, ExitMonitor};
 pub use reasoner::RecurrentThought;
 pub use record::Recording;
