@@ -45,8 +45,8 @@ pub(crate) struct GenerateArgs {
     /// Iterations r, at most with --exit [default: the model's]
     #[arg(long, value_parser = steps, allow_negative_numbers = true)]
     steps: Option<usize>,
-    /// Keys and values of iterations: full, latest-m4, always-last-m4, latest-m4-compress-sK, latest-m4-compress-anchor
-    /// [default: full; with --wave latest-m4-compress-s of one iteration]
+    /// Keys and values of iterations: full or skip, latest-m4 or available-m4, always-last-m4, latest-m4-compress-sK,
+    /// latest-m4-compress-anchor [default: full; with --wave latest-m4-compress-s of one iteration]
     #[arg(long, value_name = "NAME")]
     cache: Option<String>,
     /// Stop iterating a token by this criterion: entropy-diff, latent-diff, kl, minp-kl, argmax-stability, cosine,
