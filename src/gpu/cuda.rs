@@ -4,6 +4,7 @@
 //! in the order of the stream too.
 
 mod context;
+mod event;
 mod maps;
 mod modules;
 mod staging;
@@ -19,6 +20,7 @@ use cudarc::driver::result;
 
 use self::{
     context::Context,
+    event::Event,
     maps::Maps,
     modules::Modules,
     staging::Staging,
@@ -207,6 +209,18 @@ impl Executor for Cuda {
         // SAFETY: the stream is alive.
         unsafe { result::stream::synchronize(self.context.stream) }
             .map_err(|error| self.context.failed("what ran since the last wait", error))
+    }
+
+    fn elapsed(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
+        self.synchronize()?;
+        let failed = |error| self.context.failed("the time of what ran", error);
+        let [start, end] = [Event::new().map_err(failed)?, Event::new().map_err(failed)?];
+        start.record(self.context.stream).map_err(failed)?;
+        work()?;
+        self.flush()?;
+        end.record(self.context.stream).map_err(failed)?;
+        self.synchronize()?;
+        end.since(&start).map_err(failed)
     }
 
     fn tensor_map(&self, tiled: &Tiled) -> Result<[u64; 16]> {

@@ -1,6 +1,9 @@
 //! The seam between launch code and what runs it.
 
-use std::fmt::{self, Debug};
+use std::{
+    fmt::{self, Debug},
+    time::Instant,
+};
 
 use crate::{Error, Result};
 
@@ -130,6 +133,15 @@ pub(crate) trait Executor: Debug + Send + Sync {
 
     /// Waits until everything that was submitted has run.
     fn synchronize(&self) -> Result<()>;
+
+    /// Seconds from before what `work` submits until it has run, by the device's clock; here by the host's.
+    fn elapsed(&self, work: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
+        self.synchronize()?;
+        let start = Instant::now();
+        work()?;
+        self.synchronize()?;
+        Ok(start.elapsed().as_secs_f64())
+    }
 
     /// The tensor map of a matrix, as it goes into parameters: 128 bytes.
     fn tensor_map(&self, tiled: &Tiled) -> Result<[u64; 16]>;

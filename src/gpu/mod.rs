@@ -125,6 +125,15 @@ impl Gpu {
         self.executor().synchronize()
     }
 
+    /// Seconds from before what `work` submits until all of it has run, by the device's clock where it has one (CUDA events);
+    /// what was submitted earlier is waited for first. What a benchmark measures.
+    ///
+    /// # Errors
+    /// Those of `work`; what went wrong on the device since the last wait.
+    pub fn elapsed(&self, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+        self.executor().elapsed(&mut work)
+    }
+
     pub(crate) fn executor(&self) -> &dyn Executor {
         self.0.arena.executor()
     }

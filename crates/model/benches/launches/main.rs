@@ -22,19 +22,19 @@ use fathom::{DType, counting::Counting};
 use fathom_model::load::{Model, Network};
 
 use network::NETWORKS;
-use step::{Kind, Step, answer, recurrence, thought};
+use step::{Kind, LENGTHS, Step, answer, recurrence, thought};
 
 /// Trajectories.
 const ROWS: [usize; 4] = [1, 8, 64, 128];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    for (name, config, lengths) in NETWORKS {
+    for ((name, config), lengths) in NETWORKS.into_iter().zip(LENGTHS) {
         if filter.as_ref().is_some_and(|part| !name.contains(part.as_str())) {
             continue;
         }
         let device = Counting::sm_90a();
-        let model = Model::load(&network::folder(name, config)?, &device.device(), DType::Bf16)?;
+        let model = Model::load(&network::folder(name, config, None)?, &device.device(), DType::Bf16)?;
         let counted = |count: &dyn Fn(usize) -> fathom_model::Result<Step>| {
             ROWS.into_iter().map(count).collect::<Result<Vec<Step>, _>>()
         };

@@ -1,4 +1,4 @@
-//! Three networks as checkpoints without content: a configuration, and zeros that no memory holds.
+//! Three networks as checkpoints: a configuration, and zeros that no memory holds, or what a benchmark fills in.
 
 use std::error::Error;
 
@@ -9,17 +9,8 @@ use fathom_model::{
 use memmap2::MmapOptions;
 use serde_json::{Map, Value, json};
 
-/// How often a thought steps, positions before a trajectory's own, and of its own, the step's included.
-#[derive(Clone, Copy)]
-pub(crate) struct Lengths {
-    pub(crate) steps: usize,
-    pub(crate) prompt: usize,
-    pub(crate) own: usize,
-}
-
-/// Names, configurations as far as they are read (spec huginn §1.1, latenttts §1.2, §1.4), and the lengths of
-/// docs/performance.md.
-pub(crate) const NETWORKS: [(&str, &str, Lengths); 3] = [
+/// Names, configurations as far as they are read (spec huginn §1.1, latenttts §1.2, §1.4).
+pub(crate) const NETWORKS: [(&str, &str); 3] = [
     (
         "Huginn-0125",
         r#"{"model_type": "huginn_raven", "vocab_size": 65536, "n_embd": 5280, "n_heads": 55,
@@ -28,14 +19,12 @@ pub(crate) const NETWORKS: [(&str, &str, Lengths); 3] = [
             "injection_type": "linear", "block_class_name": "SandwichBlock", "norm_class_name": "RMSNorm_llama",
             "nonlin_name": "SiLU", "mlp_class_name": "GatedMLP", "state_init": "like-init", "bias": false,
             "eos_token_id": 65505}"#,
-        Lengths { steps: 32, prompt: 500, own: 50 },
     ),
     (
         "GPT-2 small, COCONUT",
         r#"{"model_type": "gpt2", "vocab_size": 50260, "n_embd": 768, "n_head": 12, "n_layer": 12,
             "n_positions": 1024, "activation_function": "gelu_new", "eos_token_id": 50256,
             "latent_start_id": 50257, "latent_end_id": 50258, "latent_id": 50259}"#,
-        Lengths { steps: 6, prompt: 65, own: 12 },
     ),
     (
         "Llama-3.2-1B, CoLaR",
@@ -45,15 +34,21 @@ pub(crate) const NETWORKS: [(&str, &str, Lengths); 3] = [
             "rope_scaling": {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0,
             "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}, "tie_word_embeddings": true,
             "latent_intermediate_size": 2048, "eos_token_id": 128009, "latent_end_id": 14711, "latent_id": 128257}"#,
-        Lengths { steps: 20, prompt: 200, own: 40 },
     ),
 ];
 
 /// A tensor's name and shape.
 type Shape = (String, Vec<usize>);
 
-/// The folder of a network whose weights are zero.
-pub(crate) fn folder(name: &'static str, config: &'static str) -> Result<Folder, Box<dyn Error>> {
+/// The elements of a tensor in bf16, by its name and shape.
+pub(crate) type Fill = fn(&str, &[usize], &mut [u8]);
+
+/// The folder of a network whose weights `fill` writes, or are zero.
+pub(crate) fn folder(
+    name: &'static str,
+    config: &'static str,
+    fill: Option<Fill>,
+) -> Result<Folder, Box<dyn Error>> {
     let embedded = |files: Vec<(&'static str, &'static [u8])>| Folder::Embedded { name, files: files.leak() };
     let config = ("config.json", config.as_bytes());
     let shapes = match Config::read(&embedded(vec![config]))? {
@@ -61,11 +56,11 @@ pub(crate) fn folder(name: &'static str, config: &'static str) -> Result<Folder,
         Config::Gpt2(config) => gpt2(&config),
         Config::Llama(config) => llama(&config),
     };
-    Ok(embedded(vec![config, ("model.safetensors", zeros(&shapes)?)]))
+    Ok(embedded(vec![config, ("model.safetensors", tensors(&shapes, fill)?)]))
 }
 
 /// A safetensors file in bf16. Pages that are only read are the same one of zeros.
-fn zeros(shapes: &[Shape]) -> Result<&'static [u8], Box<dyn Error>> {
+fn tensors(shapes: &[Shape], fill: Option<Fill>) -> Result<&'static [u8], Box<dyn Error>> {
     let (mut header, mut end) = (Map::new(), 0);
     for (name, shape) in shapes {
         let start = end;
@@ -77,6 +72,14 @@ fn zeros(shapes: &[Shape]) -> Result<&'static [u8], Box<dyn Error>> {
     let mut file = MmapOptions::new().len(8 + header.len() + end).no_reserve_swap().map_anon()?;
     file[..8].copy_from_slice(&(header.len() as u64).to_le_bytes());
     file[8..8 + header.len()].copy_from_slice(header.as_bytes());
+    let mut rest = &mut file[8 + header.len()..];
+    for (name, shape) in shapes {
+        let (tensor, behind) = rest.split_at_mut(2 * shape.iter().product::<usize>());
+        rest = behind;
+        if let Some(fill) = fill {
+            fill(name, shape, tensor);
+        }
+    }
     // Kept to the end, as a file within the executable would be.
     Ok(Box::leak(Box::new(file.make_read_only()?)))
 }

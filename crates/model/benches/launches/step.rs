@@ -12,7 +12,20 @@ use fathom_model::{
     reasoner::{Branch, Reasoner},
 };
 
-use crate::network::Lengths;
+/// How often a thought steps, positions before a trajectory's own, and of its own, the step's included.
+#[derive(Clone, Copy)]
+pub(crate) struct Lengths {
+    pub(crate) steps: usize,
+    pub(crate) prompt: usize,
+    pub(crate) own: usize,
+}
+
+/// Of the networks, in their order: those of docs/performance.md.
+pub(crate) const LENGTHS: [Lengths; 3] = [
+    Lengths { steps: 32, prompt: 500, own: 50 },
+    Lengths { steps: 6, prompt: 65, own: 12 },
+    Lengths { steps: 20, prompt: 200, own: 40 },
+];
 
 /// Perturbs the thought alone, so that all trajectories share a prompt.
 const NOISE: Perturbation = Perturbation::Noise { std: 0.1, scope: Scope::Latent };

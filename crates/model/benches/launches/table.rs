@@ -5,7 +5,7 @@ use fathom_model::config::Config;
 
 use crate::{
     floor::floor,
-    network::Lengths,
+    step::Lengths,
     step::{Kind, Step},
 };
 
