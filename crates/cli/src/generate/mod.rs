@@ -68,6 +68,12 @@ pub(crate) fn run(arguments: &GenerateArgs) -> Result<()> {
     if arguments.prompts.is_empty() && arguments.data.is_none() {
         return Err(Error::option("PROMPT", "nothing to continue: give a prompt, or --data"));
     }
+    if arguments.limit.is_some() && arguments.data.is_none() {
+        return Err(Error::option("--limit", "counts questions of --data"));
+    }
+    if arguments.stop.iter().any(String::is_empty) {
+        return Err(Error::option("--stop", "is empty"));
+    }
     let data = arguments.data.as_deref().map(dataset::read).transpose()?;
     crate::options::start_threads(arguments.threads)?;
     let (model, _) = engine::load(&arguments.model, &arguments.device, arguments.dtype)?;
@@ -157,24 +163,59 @@ fn continue_all(
     way: Way,
 ) -> Result<Continued> {
     let prompts: Vec<Vec<u32>> = jobs.iter().map(|job| job.prompt.clone()).collect();
-    let engine = |cause: fathom_model::Error| Error::Engine(cause.into());
     let streams = jobs.len() == 1 && !arguments.json && jobs[0].target.is_none();
     let follow = |decoding: &mut dyn Decoding| follow(decoding, arguments, tokenizer, jobs, streams);
     Ok(match way {
         Way::Lanes => {
-            let mut lanes = Lanes::new(model, prompts, arguments.batch, settings).map_err(engine)?;
+            let mut lanes = Lanes::new(model, prompts, arguments.batch, settings).map_err(named)?;
             (follow(&mut lanes)?, lanes.cost(), None)
         }
         Way::Draft(draft) => {
             let mut decoding =
-                Speculative::new(model, prompts, arguments.batch, settings, draft).map_err(engine)?;
+                Speculative::new(model, prompts, arguments.batch, settings, draft).map_err(named)?;
             (follow(&mut decoding)?, decoding.cost(), Some(decoding.drafts()))
         }
         Way::Wave(wave) => {
-            let mut decoding = Wavefront::new(model, prompts, settings, wave).map_err(engine)?;
+            let mut decoding = Wavefront::new(model, prompts, settings, wave).map_err(named)?;
             (follow(&mut decoding)?, decoding.cost(), None)
         }
     })
+}
+
+/// What is impossible, by the option that it was typed as.
+fn named(cause: fathom_model::Error) -> Error {
+    const TYPED: [(&str, &str); 21] = [
+        ("accept", "--accept"),
+        ("batch", "--batch"),
+        ("continuous", "--carry"),
+        ("draft-steps", "--draft"),
+        ("ema", "--ema"),
+        ("every", "--every"),
+        ("exit", "--exit"),
+        ("headway", "--headway"),
+        ("initial", "--initial"),
+        ("inner", "--wave"),
+        ("lookahead", "--lookahead"),
+        ("min-p", "--min-p"),
+        ("min-steps", "--min-steps"),
+        ("noise", "--wave-noise"),
+        ("prompt", "PROMPT"),
+        ("repetition-penalty", "--repetition-penalty"),
+        ("steps", "--steps"),
+        ("temperature", "--temperature"),
+        ("threshold", "--threshold"),
+        ("top-p", "--top-p"),
+        ("width", "--wave-width"),
+    ];
+    match cause {
+        fathom_model::Error::Option { option, what } => {
+            match TYPED.iter().find(|(named, _)| *named == option) {
+                Some((_, typed)) => Error::option(typed, what),
+                None => Error::Engine(fathom_model::Error::Option { option, what }.into()),
+            }
+        }
+        other => Error::Engine(other.into()),
+    }
 }
 
 /// Takes tokens as they come: text, stop strings, and on to standard output where there is one prompt.

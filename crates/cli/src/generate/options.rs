@@ -185,8 +185,10 @@ impl GenerateArgs {
             (None, Some(_)) => format!("latest-m4-compress-s{}", model.core_blocks()),
             (None, None) => "full".to_owned(),
         };
-        let cache = CachePolicy::from_name(&name, model.core_blocks())
-            .map_err(|cause| Error::Engine(cause.into()))?;
+        let cache = CachePolicy::from_name(&name, model.core_blocks()).map_err(|cause| match cause {
+            fathom_model::Error::Option { what, .. } => Error::option("--cache", what),
+            other => Error::Engine(other.into()),
+        })?;
         if self.threshold.is_some() && self.exit.is_none() && self.wave.is_none() {
             return Err(Error::option("--threshold", "needs --exit or --wave"));
         }

@@ -101,8 +101,8 @@ impl Settings {
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |option: &str, what: String| Err(Error::Option { option: option.into(), what });
         if let Some(rule) = &self.exit {
-            if !rule.criterion.accepts(rule.threshold) {
-                return refuse("threshold", format!("{} is never reached", rule.threshold));
+            if self.steps == 0 {
+                return refuse("steps", "0 iterations leave no exit a check".into());
             }
             if rule.every == 0 {
                 return refuse("every", "a check after no iteration".into());
@@ -110,6 +110,16 @@ impl Settings {
             if rule.min_steps >= self.steps {
                 let what = format!("{} of at most {} iterations leave no check", rule.min_steps, self.steps);
                 return refuse("min-steps", what);
+            }
+            if !rule.criterion.accepts(rule.threshold) {
+                return refuse("threshold", format!("{} is no finite number above 0", rule.threshold));
+            }
+            let checks = (0..self.steps).filter(|&t| rule.due(t)).count();
+            // The first check has nothing to compare the arg-max with.
+            if rule.criterion == Criterion::ArgmaxStability && rule.threshold > (checks - 1) as f32 {
+                let what =
+                    format!("{} is never reached: of {checks} checks the first counts 0", rule.threshold);
+                return refuse("threshold", what);
             }
         }
         if !self.initial.is_finite() {

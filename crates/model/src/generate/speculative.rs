@@ -90,8 +90,8 @@ impl<'m> Speculative<'m> {
             let what = format!("{} iterations for drafts of a token's {}", draft.steps, settings.steps);
             return refuse("draft-steps", &what);
         }
-        if !(draft.threshold > 0.0 && draft.threshold.is_finite()) {
-            return refuse("accept", &format!("{} is no share", draft.threshold));
+        if !(draft.threshold > 0.0 && draft.threshold <= 1.0) {
+            return refuse("accept", &format!("{} is no share above 0", draft.threshold));
         }
         if settings.exit.is_some() {
             return refuse("exit", "not together with drafts, which all take the same iterations");

@@ -119,14 +119,22 @@ impl<'m> Wavefront<'m> {
         if wave.inner == 0 || wave.inner > settings.steps {
             return refuse("inner", format!("{} of {} iterations a round", wave.inner, settings.steps));
         }
-        if wave.headway == 0 || wave.width <= wave.headway {
-            return refuse("headway", format!("{} positions for a wave of {}", wave.headway, wave.width));
+        if wave.headway == 0 {
+            return refuse("headway", "0 positions a round".into());
         }
-        if !(0.0..=1.0).contains(&wave.ema) || !(0.0..=1.0).contains(&wave.noise) {
-            return refuse("ema, noise", format!("{} and {} are not both shares", wave.ema, wave.noise));
+        if wave.width <= wave.headway {
+            return refuse(
+                "width",
+                format!("a wave of {} for {} positions a round", wave.width, wave.headway),
+            );
+        }
+        for (option, share) in [("ema", wave.ema), ("noise", wave.noise)] {
+            if !(0.0..=1.0).contains(&share) {
+                return refuse(option, format!("{share} is no share"));
+            }
         }
         if !(wave.threshold > 0.0 && wave.threshold.is_finite()) {
-            return refuse("threshold", format!("{} is never reached", wave.threshold));
+            return refuse("threshold", format!("{} is no finite number above 0", wave.threshold));
         }
         if settings.exit.is_some() {
             return refuse("exit", "not together with a wave, which freezes positions by itself".into());
