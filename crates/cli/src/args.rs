@@ -9,7 +9,7 @@ use fathom_train::data::Operation;
 
 use crate::eval::setup::Shard;
 use crate::generate::GenerateArgs;
-use crate::options::{ModelOptions, SearchArgs, bounded_count, count, range, threads};
+use crate::options::{ModelOptions, SearchArgs, bounded_count, count, range, threads, whole};
 use crate::score::ScoreArgs;
 use crate::trace::TraceArgs;
 
@@ -196,7 +196,7 @@ pub(crate) struct MakeDataArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Seed; which split a question belongs to does not depend on it
-    #[arg(long, default_value = "0", allow_negative_numbers = true)]
+    #[arg(long, default_value = "0", value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Problems for training
     #[arg(long, value_name = "COUNT", default_value = "100000", allow_negative_numbers = true)]

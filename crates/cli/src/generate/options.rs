@@ -10,7 +10,7 @@ use fathom_model::{
 };
 
 use crate::error::{Error, Result};
-use crate::options::{bounded_count, count, steps, threads};
+use crate::options::{bounded_count, count, steps, threads, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct GenerateArgs {
@@ -57,10 +57,10 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     threshold: Option<f32>,
     /// Iterations before the first check
-    #[arg(long, value_name = "T", default_value = "0", requires = "exit", allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", default_value = "0", requires = "exit", value_parser = steps, allow_negative_numbers = true)]
     min_steps: usize,
     /// Iterations from one check to the next
-    #[arg(long, value_name = "T", default_value = "1", requires = "exit", allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", default_value = "1", requires = "exit", value_parser = steps, allow_negative_numbers = true)]
     every: usize,
     /// Lets the prompt exit too, as a whole
     #[arg(long, requires = "exit")]
@@ -73,7 +73,7 @@ pub(crate) struct GenerateArgs {
     initial: f32,
 
     /// Draft tokens at this many iterations and verify them together
-    #[arg(long, value_name = "R", conflicts_with = "wave")]
+    #[arg(long, value_name = "R", conflicts_with = "wave", value_parser = steps, allow_negative_numbers = true)]
     draft: Option<usize>,
     /// Tokens that are drafted before they are verified
     #[arg(long, value_name = "TOKENS", default_value = "8", requires = "draft", value_parser = bounded_count, allow_negative_numbers = true)]
@@ -84,7 +84,7 @@ pub(crate) struct GenerateArgs {
     accept: f32,
 
     /// Decode as a wavefront, this many iterations a round
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", value_parser = steps, allow_negative_numbers = true)]
     wave: Option<usize>,
     /// What freezes a position of the wave
     #[arg(long, value_enum, default_value = "latent-diff", requires = "wave")]
@@ -106,7 +106,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "X", default_value = "0", allow_negative_numbers = true)]
     temperature: f32,
     /// Samples among the K likeliest; 0 is all
-    #[arg(long, value_name = "K", default_value = "0", allow_negative_numbers = true)]
+    #[arg(long, value_name = "K", default_value = "0", value_parser = whole::<usize>, allow_negative_numbers = true)]
     top_k: usize,
     /// Samples among the likeliest tokens up to this share
     #[arg(long, value_name = "P", default_value = "1", allow_negative_numbers = true)]
@@ -118,7 +118,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "X", default_value = "1", allow_negative_numbers = true)]
     repetition_penalty: f32,
     /// Seed of all draws
-    #[arg(long, default_value = "0", allow_negative_numbers = true)]
+    #[arg(long, default_value = "0", value_parser = whole::<u64>, allow_negative_numbers = true)]
     seed: u64,
     /// strict, or reference: the published code as it runs, its defects included
     #[arg(long, value_enum, default_value = "strict")]

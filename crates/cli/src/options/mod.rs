@@ -9,7 +9,7 @@ use clap::Args;
 use fathom::{DType, Device};
 
 pub(crate) use search::{Defaults, SearchArgs, no_repeats};
-pub(crate) use values::{bounded_count, count, deviation, probability, range, steps, threads};
+pub(crate) use values::{bounded_count, count, deviation, probability, range, steps, threads, whole};
 
 use crate::error::{Error, Result};
 

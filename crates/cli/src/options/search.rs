@@ -7,7 +7,7 @@ use fathom_search::aggregate::Aggregation;
 use fathom_search::solver::SearchOptions;
 
 use super::ModelOptions;
-use super::values::{Sampler, bounded_count, deviation, probability, scope, sites, steps};
+use super::values::{Sampler, bounded_count, deviation, probability, scope, sites, steps, whole};
 use crate::error::{Error, Result};
 
 /// Options of the search as typed.
@@ -47,7 +47,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "STEPS", default_value = "1", value_parser = bounded_count, allow_negative_numbers = true)]
     every: usize,
     /// Seed of all draws
-    #[arg(long, default_value = "0", allow_negative_numbers = true)]
+    #[arg(long, default_value = "0", value_parser = whole::<u64>, allow_negative_numbers = true)]
     seed: u64,
     /// Longest answer in tokens [default: the model's, else 121]
     #[arg(long, value_name = "TOKENS", value_parser = bounded_count, allow_negative_numbers = true)]

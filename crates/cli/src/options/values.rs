@@ -78,6 +78,11 @@ pub(crate) fn deviation(text: &str) -> Result<f32, String> {
 /// The most of anything that is counted out in memory; beyond it a number is a slip of the keyboard.
 const MOST: usize = 1 << 16;
 
+/// Parses a whole number of at least 0.
+pub(crate) fn whole<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "must be a whole number of at least 0, and not too large".to_owned())
+}
+
 /// Parses a count of at least 1.
 pub(crate) fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&n| n >= 1).ok_or_else(|| "must be a whole number of at least 1".to_owned())

@@ -7,7 +7,7 @@ use fathom::{DType, Device};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::options::{count, no_repeats, steps, threads};
+use crate::options::{count, no_repeats, steps, threads, whole};
 
 #[derive(Debug, Args)]
 pub(crate) struct ScoreArgs {
@@ -33,7 +33,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "K", value_parser = count, allow_negative_numbers = true)]
     pub(super) limit: Option<usize>,
     /// Seed of the initial states
-    #[arg(long, default_value = "0", allow_negative_numbers = true)]
+    #[arg(long, default_value = "0", value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(super) seed: u64,
     /// Folder for results.jsonl, scores.json and saturation.svg
     #[arg(long, value_name = "DIR")]

@@ -7,7 +7,7 @@ use fathom_search::dataset;
 use fathom_search::trace::TraceOptions;
 
 use crate::error::{Error, Result};
-use crate::options::{Defaults, ModelOptions, bounded_count, count, deviation, probability};
+use crate::options::{Defaults, ModelOptions, bounded_count, count, deviation, probability, whole};
 
 /// Initial states of recurrent depth at most: their pairs grow as the square.
 const STARTS: usize = 8;
@@ -36,7 +36,7 @@ pub(crate) struct TraceArgs {
     #[arg(long, value_name = "STD", value_parser = deviation, allow_negative_numbers = true)]
     noise: Option<f32>,
     /// Seed of all draws
-    #[arg(long, default_value = "0", allow_negative_numbers = true)]
+    #[arg(long, default_value = "0", value_parser = whole::<u64>, allow_negative_numbers = true)]
     seed: u64,
     /// Folder for trace.json, trace.safetensors and pictures
     #[arg(long, value_name = "DIR")]

@@ -115,6 +115,7 @@ fn what_cannot_be_is_one_line() {
         (&["--model", &model, "x", "--draft", "2", "--carry", "raw"], "--carry"),
         (&["--model", &model, "x", "--wave", "2", "--batch", "2"], "--batch"),
         (&["--model", &model, "x", "--wave", "0"], "--wave:"),
+        (&["--model", &model, "x", "--seed", "-1"], "whole number"),
         (&["--model", &model, "x", "--wave", "17"], "--wave:"),
         (&["--model", &model, "x", "--wave", "2", "--wave-width", "1"], "--wave-width"),
         (&["--model", &model, "x", "--wave", "2", "--ema", "nan"], "--ema: NaN"),
