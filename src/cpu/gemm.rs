@@ -124,7 +124,7 @@ fn block(
     }
     let block = Block { level, w, rows, height, tiles, words };
     let run = match (parts, parallel) {
-        (1, false) => w.panels(),
+        (1, false) if w.bytes() <= KEPT => w.panels(),
         _ => w.panels().div_ceil(2 * rayon::current_num_threads()).min(RUN),
     };
     let task = |index: usize| {

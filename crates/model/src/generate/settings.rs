@@ -115,6 +115,9 @@ impl Settings {
                 return refuse("threshold", format!("{} is no finite number above 0", rule.threshold));
             }
             let checks = (0..self.steps).filter(|&t| rule.due(t)).count();
+            if rule.criterion == Criterion::SecondDifference && checks < 2 {
+                return refuse("threshold", "is never reached: one check has no change to compare".into());
+            }
             // The first check has nothing to compare the arg-max with.
             if rule.criterion == Criterion::ArgmaxStability && rule.threshold > (checks - 1) as f32 {
                 let what =

@@ -263,8 +263,10 @@ impl<'m> Wavefront<'m> {
         }
         let from = front.frozen;
         self.freeze(&mut front, &guessed)?;
-        if front.frozen == self.model.context() {
-            // What the last position says is the last token; no position is left to take it in.
+        let last = self.model.context() - 1;
+        let done = front.iterations.get(last).is_some_and(|&iterations| iterations >= self.settings.steps);
+        if front.frozen > last && done && guessed.get(last) == front.text.get(last) {
+            // What the last position says is the last token; no position is left to take it in, or to freeze it.
             front.frozen += 1;
         }
         if self.emit(&front, from) {

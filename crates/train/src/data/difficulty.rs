@@ -116,7 +116,7 @@ pub struct Difficulty {
     pub persons: RangeInclusive<u32>,
     /// The most sentences of a problem that its answer does not follow from.
     pub distractors: u32,
-    /// The most operations that are written as one worked step, where each goes on with the result before it; within [`STEPS`].
+    /// The most operations that are written as one worked step, where each begins with the number that the one before it came to; within [`STEPS`].
     pub joined: u32,
 }
 
